@@ -1,0 +1,328 @@
+"""The order of the stages, and the command line.
+
+    uv run main.py --config configs.yaml             the whole pipeline
+    uv run main.py plan --config configs.yaml        what would run, before any work
+    uv run main.py trace ID --config configs.yaml    how one label came to be
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from weakbox.runtime.config import Configuration
+    from weakbox.runtime.executors.executor import Executor
+    from weakbox.runtime.stage import StageTask
+    from weakbox.runtime.store import Store
+
+STAGES = ("preprocessing", "extraction", "matching", "postprocessing", "export")
+SECTIONS = {"preprocessing": "preprocessing", "extraction": "extraction", "matching": "matching", "postprocessing": "labels", "export": "export"}
+"""The section of the configuration that each stage takes."""
+
+EXIT_UNUSABLE = 2
+EXIT_INCOMPLETE = 3
+"""The run ended, but some of the input could not be used; the ledger says which."""
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that holds every choice of the run.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one choice, [cyan]labels.default_diameter_mm=10[/]; repeatable.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+DEFAULT_CONFIG = Path("configs.yaml")
+
+
+def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
+    """Reports, biopsies and studies -> a labelled dataset on disk. Returns whether everything usable was used."""
+    from weakbox.audit.dataset import finish_dataset
+    from weakbox.audit.summary import conclude
+    from weakbox.runtime.stage import run_stage
+
+    simulate_if_absent(configuration)
+    store = open_store(configuration)
+    with closing(open_executor(configuration)) as executor:
+        runs = [read_inputs(configuration, store, executor)] if "preprocessing" in stages else []
+        runs += [run_stage(task, executor) for task in stage_tasks(configuration, store) if task.stage in stages]
+    if "export" in stages:
+        finish_dataset(configuration, store)
+    return conclude(configuration, store, runs)
+
+
+def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTask]:
+    """The five stages in their order: what each reads, its function, and what its records depend on."""
+    import export
+    import extraction
+    import matching
+    import postprocessing
+    import preprocessing
+    from weakbox.runtime.digests import optional_file_digest
+    from weakbox.runtime.stage import StageTask
+    from weakbox.runtime.store import READING
+
+    decisions = configuration.output.decisions
+    identities = pseudonymiser(configuration)
+    dataset = configuration.output.dataset
+    table: tuple[tuple[str, tuple[str, ...], Any, tuple[str, ...]], ...] = (
+        ("preprocessing", (READING,), preprocessing.PatientStage(configuration.preprocessing), ()),
+        ("extraction", ("preprocessing",), extraction.PatientStage(configuration.extraction), ()),
+        ("matching", ("preprocessing", "extraction"), matching.PatientStage(configuration.matching), ()),
+        ("postprocessing", ("matching",), postprocessing.PatientStage(configuration.labels, decisions), (optional_file_digest(decisions),)),
+        ("export", ("postprocessing",), export.PatientStage(configuration.export, identities, dataset), (identities.digest(),)),
+    )
+    for stage, upstream, function, more in table:
+        key_parts = stage_key_parts(configuration, stage, *more)
+        yield StageTask(stage=stage, store=store, upstream=upstream, function=function, key_parts=key_parts, output=dataset if stage == "export" else None)
+
+
+def stage_key_parts(configuration: Configuration, stage: str, *more: str) -> tuple[str, ...]:
+    """Configuration and code that a stage's records depend on, beside their input."""
+    from weakbox.runtime.digests import code_digest
+
+    return (configuration.sections[SECTIONS[stage]].model_dump_json(), code_digest(f"{stage}.py"), *more)
+
+
+def read_inputs(configuration: Configuration, store: Store, executor: Executor) -> Any:
+    """Everything that the sources give, spread over the shards by patient; nothing to do where no input changed."""
+    import preprocessing
+    from weakbox.runtime.reading import read_into
+
+    sources = preprocessing.open_sources(configuration.inputs)
+    key_parts = stage_key_parts(configuration, "preprocessing", configuration.inputs.model_dump_json())
+    return read_into(
+        store,
+        images=sources.image_files(),
+        tables=sources.table_files(),
+        key_parts=key_parts,
+        read=lambda: preprocessing.read_inputs(configuration.inputs, configuration.preprocessing, executor, store.folder / "cache"),
+    )
+
+
+def simulate_if_absent(configuration: Configuration) -> None:
+    """Make the demo cohort where the configuration has a `simulate` section and the cohort is not on disk."""
+    settings = configuration.sections.get("simulate")
+    if settings is None or (configuration.simulate.folder / "cohort.json").exists():
+        return
+    from weakbox.simulate.cohort import simulate
+
+    typer.echo(f"The demo cohort is not on disk: simulating {configuration.simulate.patients} patients ...", err=True)
+    with closing(open_executor(configuration)) as executor:
+        simulate(
+            configuration.simulate.folder,
+            patients=configuration.simulate.patients,
+            seed=configuration.simulate.seed,
+            registration_error_mm=configuration.simulate.registration_error_mm,
+            with_images=True,
+            executor=executor,
+        )
+
+
+def load_configuration(path: Path, overrides: list[str] | None) -> Configuration:
+    """The validated configuration, each stage's section in that stage's own model."""
+    from weakbox.runtime.config import load
+
+    return load(path, overrides or (), configuration_models())
+
+
+def configuration_models() -> dict[str, Any]:
+    """Section -> pydantic model, the stages' own."""
+    import export
+    import extraction
+    import matching
+    import postprocessing
+    import preprocessing
+
+    return {
+        "inputs": preprocessing.Inputs,
+        "preprocessing": preprocessing.Config,
+        "extraction": extraction.Config,
+        "matching": matching.Config,
+        "labels": postprocessing.Config,
+        "export": export.Config,
+    }
+
+
+def open_store(configuration: Configuration) -> Store:
+    """The run's records on disk."""
+    from weakbox.runtime.store import Store
+
+    return Store(configuration.output.store, configuration.executor.shards)
+
+
+def open_executor(configuration: Configuration) -> Any:
+    """The executor that the configuration names."""
+    from weakbox.runtime.plugins import load_plugin
+
+    options = configuration.executor
+    return load_plugin("weakbox.runtime.executors", options.kind, "EXECUTOR")(options)
+
+
+def pseudonymiser(configuration: Configuration) -> Any:
+    """Makes research identifiers with the run's key; a crosswalk's research identifiers win."""
+    import preprocessing
+    from weakbox.runtime.privacy import Pseudonymiser, load_or_create_key
+
+    privacy = configuration.privacy
+    return Pseudonymiser(
+        key=load_or_create_key(privacy.key_file or configuration.output.private / "research_id.key"),
+        keep_original=privacy.identifiers == "original",
+        shift_dates=privacy.shift_dates,
+        research_patients=preprocessing.research_patients(configuration.inputs),
+    )
+
+
+@contextmanager
+def errors_for_users(debug: bool) -> Iterator[None]:
+    """An error the user can act on ends with its sentence and exit code 2; `--debug` shows where it came from."""
+    import errno
+
+    from weakbox.records.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        if debug:
+            raise
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(EXIT_UNUSABLE) from None
+    except OSError as error:
+        if debug or error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            raise
+        typer.secho(f"error: {error.strerror}: {error.filename}; make room or rights there and run again: finished work is kept", err=True, fg="red")
+        raise typer.Exit(EXIT_UNUSABLE) from None
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    config: ConfigOption = DEFAULT_CONFIG,
+    stages: Annotated[str, typer.Option(help="Only these stages, comma separated; earlier ones must have run.")] = ",".join(STAGES),
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """[bold]Weakbox[/]: reports, biopsy coordinates and imaging studies -> a labelled dataset.
+
+    Without a command the whole pipeline runs. What is already done is not done again: change a threshold and only
+    the stages after it run. [dim]Exit code 0: complete. 2: the configuration or an input cannot be used. 3: finished,
+    but some input could not be used (see the ledger).[/]
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with errors_for_users(debug):
+        chosen = chosen_stages(stages)
+        is_complete = run_pipeline(load_configuration(config, overrides), chosen)
+    if not is_complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def chosen_stages(names: str) -> tuple[str, ...]:
+    """The stages named on the command line, in their order."""
+    from weakbox.records.errors import ConfigurationError
+    from weakbox.runtime.nearest import nearest_name
+
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    for name in chosen:
+        if name not in STAGES:
+            msg = f"--stages: no stage is called {name!r}{nearest_name(name, STAGES)} (there are: {', '.join(STAGES)})"
+            raise ConfigurationError(msg)
+    return tuple(stage for stage in STAGES if stage in chosen)
+
+
+@app.command()
+def plan(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None, debug: DebugOption = False) -> None:
+    """What would run, what is cached, which series would take which role, what does not match: before any work."""
+    with errors_for_users(debug):
+        from weakbox.audit.plan import print_plan
+
+        configuration = load_configuration(config, overrides)
+        simulate_if_absent(configuration)
+        store = open_store(configuration)
+        with closing(open_executor(configuration)) as executor:
+            read_inputs(configuration, store, executor)
+        print_plan(configuration, store, list(stage_tasks(configuration, store)))
+
+
+@app.command()
+def trace(
+    identifier: Annotated[str, typer.Argument(help="A case, report, study, patient or label identifier, original or research.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Every stage's record of one case or report, with the words, the links, the votes, the box and the files."""
+    with errors_for_users(debug):
+        from weakbox.audit.trace import print_trace
+
+        print_trace(open_store(load_configuration(config, overrides)), identifier)
+
+
+@app.command()
+def status(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None, debug: DebugOption = False) -> None:
+    """Which stages are done, which are stale, and what they hold."""
+    with errors_for_users(debug):
+        from weakbox.audit.status import print_status
+
+        configuration = load_configuration(config, overrides)
+        store = open_store(configuration)
+        print_status(store, list(stage_tasks(configuration, store)))
+
+
+@app.command()
+def roles(
+    descriptions: Annotated[Path, typer.Option(help="CSV with a column `series_description`.")],
+    output: Annotated[Path, typer.Option(help="CSV to write: the same rows with `role`, `plane`, `confidence`, `reason`.")],
+    debug: DebugOption = False,
+) -> None:
+    """How a site's series names would be read, before any DICOM is touched."""
+    with errors_for_users(debug):
+        from weakbox.imaging.role_table import classify_descriptions
+
+        counts = classify_descriptions(descriptions, output)
+        for role, count in sorted(counts.items()):
+            typer.echo(f"{role:<10} {count}")
+        typer.echo(f"written: {output}")
+
+
+@app.command("simulate")
+def simulate_cohort(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist.")],
+    patients: Annotated[int, typer.Option(min=1)] = 12,
+    seed: Annotated[int, typer.Option()] = 7,
+    registration_error_mm: Annotated[float, typer.Option(min=0.0, help="Root mean square error of the biopsy coordinates.")] = 3.0,
+    images: Annotated[bool, typer.Option(help="Write DICOM studies; without them a series index is written.")] = True,
+    workers: Annotated[int | None, typer.Option(min=1)] = None,
+    debug: DebugOption = False,
+) -> None:
+    """A synthetic cohort with known truth: reports, pathology, biopsy sheets, DICOM studies and a `configs.yaml` for it."""
+    with errors_for_users(debug):
+        from weakbox.runtime.executors.local import LocalExecutor
+        from weakbox.simulate.cohort import simulate
+
+        with closing(LocalExecutor(workers)) as executor:
+            summary = simulate(
+                folder, patients=patients, seed=seed, registration_error_mm=registration_error_mm, with_images=images, executor=executor
+            )
+        typer.echo(summary)
+
+
+@app.command()
+def evaluate(
+    truth: Annotated[Path, typer.Option(help="The `truth` folder of a simulated cohort.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    output: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Compare a run with the truth of its simulated cohort: recall, precision, links, boxes, classes, with 95 % intervals."""
+    with errors_for_users(debug):
+        from weakbox.audit.evaluation import print_evaluation
+
+        print_evaluation(open_store(load_configuration(config, overrides)), truth, output)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

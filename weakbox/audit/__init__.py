@@ -1,0 +1,1 @@
+"""What a run did: flow diagram, coverage, agreement, figures, summary."""

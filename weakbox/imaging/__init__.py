@@ -1,0 +1,1 @@
+"""DICOM index, series roles, b-values, volumes, geometry in LPS millimetres, resampling, diffusion maps."""

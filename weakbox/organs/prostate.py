@@ -1,0 +1,97 @@
+"""The prostate: fields of its radiology and pathology reports (contract: see docs/extraction_contract.md), and where its sectors lie."""
+
+from __future__ import annotations
+
+from weakbox.organs.organ import Field, FieldKind, Organ, ReportShape
+from weakbox.records.report import ReportType
+
+SIDES = ("left", "right", "midline", "bilateral")
+ZONES = ("PZ", "TZ", "CZ", "AFS", "SV")
+LEVELS = ("base", "mid", "apex")
+POSITIONS = ("anterior", "posterior", "medial", "lateral")
+STAGING = ("absent", "suspected", "present")
+DIAGNOSES = ("adenocarcinoma", "benign", "hgpin", "asap", "inflammation", "other_malignancy", "insufficient")
+
+_LOCATION = (
+    Field(name="side", kind=FieldKind.CHOICE, meaning="side of the patient", choices=SIDES),
+    Field(name="zone", kind=FieldKind.CHOICE, meaning="zone of the prostate, or seminal vesicle", choices=ZONES),
+    Field(name="levels", kind=FieldKind.CHOICES, meaning="cranio-caudal levels", choices=LEVELS),
+    Field(name="positions", kind=FieldKind.CHOICES, meaning="positions in the axial plane", choices=POSITIONS),
+)
+
+
+def _score(name: str, meaning: str) -> Field:
+    return Field(name=name, kind=FieldKind.INTEGER, meaning=meaning, minimum=1, maximum=5)
+
+
+RADIOLOGY = ReportShape(
+    report_type=ReportType.RADIOLOGY,
+    item_kind="lesions",
+    exam=(
+        Field(name="exam.pirads", kind=FieldKind.INTEGER, meaning="overall PI-RADS category of this exam", minimum=1, maximum=5, is_derived=True),
+        Field(name="exam.pirads_version", kind=FieldKind.CHOICE, meaning="PI-RADS version", choices=("1", "2", "2.1")),
+        _score("exam.likert", "overall Likert or institutional five-point score"),
+        Field(name="exam.psa_ng_ml", kind=FieldKind.NUMBER, meaning="latest total PSA, ng/mL", minimum=0, maximum=20000),
+        Field(name="exam.psa_density", kind=FieldKind.NUMBER, meaning="PSA density as stated, ng/mL/mL", minimum=0, maximum=100),
+        Field(name="exam.prostate_volume_ml", kind=FieldKind.NUMBER, meaning="whole-gland volume, mL", minimum=1, maximum=1000),
+        Field(name="exam.epe", kind=FieldKind.CHOICE, meaning="extraprostatic extension", choices=STAGING),
+        Field(name="exam.svi", kind=FieldKind.CHOICE, meaning="seminal vesicle invasion", choices=STAGING),
+        Field(name="exam.lymph_nodes", kind=FieldKind.CHOICE, meaning="suspicious lymph nodes", choices=STAGING),
+        Field(name="exam.bone_metastases", kind=FieldKind.CHOICE, meaning="bone metastases", choices=STAGING),
+    ),
+    item=(
+        Field(name="lesion_id", kind=FieldKind.TEXT, meaning="the report's own label without its noun"),
+        _score("pirads", "PI-RADS category of the lesion"),
+        _score("likert", "Likert or institutional score of the lesion"),
+        *_LOCATION,
+        Field(name="sectors", kind=FieldKind.CHOICES, meaning="PI-RADS v2.1 sectors that the words pin down", is_derived=True),
+        Field(name="size_mm", kind=FieldKind.NUMBERS, meaning="one to three measured diameters, mm, in the order of the report", minimum=0, maximum=200),
+        Field(name="max_diameter_mm", kind=FieldKind.NUMBER, meaning="largest measured diameter, mm", minimum=0, maximum=200, is_derived=True),
+        _score("t2", "T2W score"),
+        _score("dwi", "DWI score"),
+        Field(name="dce", kind=FieldKind.CHOICE, meaning="dynamic contrast enhancement", choices=("positive", "negative")),
+        Field(name="series_number", kind=FieldKind.INTEGER, meaning="series on which the lesion is shown", minimum=0),
+        Field(name="image_number", kind=FieldKind.INTEGER, meaning="image on which the lesion is shown", minimum=0),
+    ),
+)
+
+_GLEASON = (
+    Field(name="gleason_primary", kind=FieldKind.INTEGER, meaning="primary Gleason pattern", minimum=1, maximum=5),
+    Field(name="gleason_secondary", kind=FieldKind.INTEGER, meaning="secondary Gleason pattern", minimum=1, maximum=5),
+    Field(name="gleason_score", kind=FieldKind.INTEGER, meaning="Gleason score", minimum=2, maximum=10),
+    Field(name="isup_grade", kind=FieldKind.INTEGER, meaning="ISUP grade group", minimum=1, maximum=5, is_derived=True),
+)
+_CORES = (
+    Field(name="cores_positive", kind=FieldKind.INTEGER, meaning="cores with cancer", minimum=0, maximum=100),
+    Field(name="cores_total", kind=FieldKind.INTEGER, meaning="cores taken", minimum=0, maximum=100),
+)
+
+
+def _overall(field: Field) -> Field:
+    return Field(
+        name=f"overall.{field.name}", kind=field.kind, meaning=f"{field.meaning}, of the case", minimum=field.minimum, maximum=field.maximum, is_derived=True
+    )
+
+
+PATHOLOGY = ReportShape(
+    report_type=ReportType.PATHOLOGY,
+    item_kind="specimens",
+    exam=(
+        Field(name="procedure", kind=FieldKind.CHOICE, meaning="how the tissue was obtained", choices=("biopsy", "prostatectomy", "turp")),
+        Field(name="cancer_present", kind=FieldKind.BOOLEAN, meaning="whether the case holds cancer", is_derived=True),
+        *(_overall(field) for field in _GLEASON),
+        *_CORES,
+    ),
+    item=(
+        Field(name="specimen_id", kind=FieldKind.TEXT, meaning="specimen designation as written"),
+        Field(name="target", kind=FieldKind.TEXT, meaning="the MRI lesion label that the specimen names"),
+        *_LOCATION,
+        Field(name="diagnosis", kind=FieldKind.CHOICE, meaning="diagnosis of the specimen", choices=DIAGNOSES),
+        *_GLEASON,
+        *_CORES,
+        Field(name="percent_involved", kind=FieldKind.NUMBER, meaning="highest share of a core that is cancer, %", minimum=0, maximum=100),
+        Field(name="tumor_length_mm", kind=FieldKind.NUMBER, meaning="greatest tumour length in a core, mm", minimum=0, maximum=100),
+    ),
+)
+
+ORGAN = Organ(name="prostate", words=("prostat", "pi-rads", "pirads", "gleason"), shapes={ReportType.RADIOLOGY: RADIOLOGY, ReportType.PATHOLOGY: PATHOLOGY})

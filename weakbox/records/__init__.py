@@ -1,0 +1,1 @@
+"""Frozen, typed records that flow between the stages. This package imports nothing of ours."""

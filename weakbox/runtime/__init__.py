@@ -1,0 +1,1 @@
+"""How a stage is run: configuration, store, ledger, executors, progress, provenance."""

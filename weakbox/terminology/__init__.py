@@ -1,0 +1,1 @@
+"""Published scales and codes, each with its source."""

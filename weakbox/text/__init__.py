@@ -1,0 +1,1 @@
+"""Report text: normalising with an offset map, sections, assertion, quantities."""
