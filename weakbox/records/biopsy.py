@@ -41,6 +41,8 @@ class BiopsyTarget:
     coordinate_system: CoordinateSystem = CoordinateSystem.LPS
     study_uid: str | None = None
     series_uid: str | None = None
+    series_number: int | None = None
+    """Number of a series of the study in whose frame ``position`` lies, where the sheet names no UID (PROSTATEx)."""
     frame_of_reference_uid: str | None = None
     accession: str | None = None
     procedure_date: date | None = None

@@ -52,9 +52,13 @@ class LinkKind(StrEnum):
     SEGMENTATION_STUDY = "segmentation-study"
     FINDING_TARGET = "finding-target"
     FINDING_SPECIMEN = "finding-specimen"
+    FINDING_SEGMENTATION = "finding-segmentation"
     TARGET_SPECIMEN = "target-specimen"
     TARGET_CORE = "target-core"
     TARGET_SEGMENTATION = "target-segmentation"
+    SPECIMEN_SEGMENTATION = "specimen-segmentation"
+    SEGMENTATION_CORE = "segmentation-core"
+    FINDING_CORE = "finding-core"
 
 
 @record
@@ -96,11 +100,17 @@ class Case:
     pathology: tuple[ReportExtraction, ...] = ()
     targets: tuple[BiopsyTarget, ...] = ()
     cores: tuple[BiopsyCore, ...] = ()
+    segmentations: tuple[Segmentation, ...] = ()
+    """Lesion masks of this study."""
     gland: Segmentation | None = None
     links: tuple[Link, ...] = ()
     days_to_pathology: int | None = None
     days_followed: int | None = None
     """Days from this study to the last record of the patient: what a negative case rests on."""
+    cancer_days: tuple[int, ...] = ()
+    """Days from this study to each tissue of the patient that holds cancer, whichever study it belongs to; negative before it."""
+    diagnostic_study_count: int = 1
+    """Diagnostic studies of the patient, this one included: with one only, a point without a frame can lie in no other."""
 
 
 @record

@@ -142,6 +142,8 @@ class CuratedCase:
     """Why a case without boxes is a true negative; None where it is not one."""
     clinical: Mapping[str, FieldValue] = field(default_factory=dict)
     """Case-level values by the contract's names (psa_ng_ml, prostate_volume_ml ...)."""
+    clinical_evidence: tuple[Evidence, ...] = ()
+    """Where the values of ``clinical`` were stated."""
     conflicts: tuple[str, ...] = ()
     needs_review: bool = False
 

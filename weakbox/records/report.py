@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+import datetime  # the property `date` would hide the type of that name
 from enum import StrEnum
 
 from weakbox.records.record import record
@@ -64,9 +64,9 @@ class Report:
     text: str
     organ: str | None = None
     accession: str | None = None
-    exam_date: date | None = None
+    exam_date: datetime.date | None = None
     """Day of the examination or of the tissue sampling."""
-    report_date: date | None = None
+    report_date: datetime.date | None = None
     """Day the report was signed; used where ``exam_date`` is None."""
     status: ReportStatus = ReportStatus.UNKNOWN
     language: str = "en"
@@ -76,6 +76,6 @@ class Report:
     source_row: int | None = None
 
     @property
-    def date(self) -> date | None:
+    def date(self) -> datetime.date | None:
         """The day this report speaks of, or the day it was signed where that is all there is."""
         return self.exam_date or self.report_date

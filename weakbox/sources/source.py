@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Family = Literal["reports", "images", "biopsies", "segmentations", "crosswalk"]
 
@@ -17,8 +17,7 @@ class SourceOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str
-    """The file in ``weakbox/sources`` that reads this input."""
+    source: str = Field(description="The file in `weakbox/sources` that reads this input.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
