@@ -1,8 +1,8 @@
 """The order of the stages, and the command line.
 
-    uv run main.py --config configs.yaml             the whole pipeline
-    uv run main.py plan --config configs.yaml        what would run, before any work
-    uv run main.py trace ID --config configs.yaml    how one label came to be
+uv run main.py --config configs.yaml             the whole pipeline
+uv run main.py plan --config configs.yaml        what would run, before any work
+uv run main.py trace ID --config configs.yaml    how one label came to be
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from weakbox.runtime.store import Store
 
 STAGES = ("preprocessing", "extraction", "matching", "postprocessing", "export")
-SECTIONS = {"preprocessing": "preprocessing", "extraction": "extraction", "matching": "matching", "postprocessing": "labels", "export": "export"}
+SECTIONS = {
+    "preprocessing": "preprocessing",
+    "extraction": "extraction",
+    "matching": "matching",
+    "postprocessing": "labels",
+    "export": "export",
+}
 """The section of the configuration that each stage takes."""
 
 EXIT_UNUSABLE = 2
@@ -32,15 +38,17 @@ EXIT_INCOMPLETE = 3
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that holds every choice of the run.")]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override one choice, [cyan]labels.default_diameter_mm=10[/]; repeatable.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one choice, [cyan]labels.default_diameter_mm=10[/]; repeatable.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DEFAULT_CONFIG = Path("configs.yaml")
 
 
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
     """Reports, biopsies and studies -> a labelled dataset on disk. Returns whether everything usable was used."""
-    from weakbox.audit.dataset import finish_dataset
     from weakbox.audit.summary import conclude
+
     from weakbox.runtime.stage import run_stage
 
     simulate_if_absent(configuration)
@@ -53,6 +61,20 @@ def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
     return conclude(configuration, store, runs)
 
 
+def finish_dataset(configuration: Configuration, store: Store) -> None:
+    """The files of the whole set: tables, datalists, manifest, exclusions; and, kept apart, the mapping of identifiers."""
+    import export
+    from weakbox.audit.dataset import close_dataset, remove_stale_cases
+    from weakbox.records.label import CuratedCase
+
+    identities = pseudonymiser(configuration)
+    exported = sorted(store.read_all("export"), key=lambda case: case.research_case_id)
+    remove_stale_cases(configuration.output.dataset, exported)
+    cases = (record for record in store.read_all("postprocessing") if isinstance(record, CuratedCase))
+    of_the_set = export.export_dataset(cases, exported, identities, configuration.output.dataset, configuration.export)
+    close_dataset(configuration, store, exported, of_the_set, identities)
+
+
 def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTask]:
     """The five stages in their order: what each reads, its function, and what its records depend on."""
     import export
@@ -60,6 +82,7 @@ def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTas
     import matching
     import postprocessing
     import preprocessing
+
     from weakbox.runtime.digests import optional_file_digest
     from weakbox.runtime.stage import StageTask
     from weakbox.runtime.store import READING
@@ -76,7 +99,14 @@ def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTas
     )
     for stage, upstream, function, more in table:
         key_parts = stage_key_parts(configuration, stage, *more)
-        yield StageTask(stage=stage, store=store, upstream=upstream, function=function, key_parts=key_parts, output=dataset if stage == "export" else None)
+        yield StageTask(
+            stage=stage,
+            store=store,
+            upstream=upstream,
+            function=function,
+            key_parts=key_parts,
+            output=dataset if stage == "export" else None,
+        )
 
 
 def stage_key_parts(configuration: Configuration, stage: str, *more: str) -> tuple[str, ...]:
@@ -89,6 +119,7 @@ def stage_key_parts(configuration: Configuration, stage: str, *more: str) -> tup
 def read_inputs(configuration: Configuration, store: Store, executor: Executor) -> Any:
     """Everything that the sources give, spread over the shards by patient; nothing to do where no input changed."""
     import preprocessing
+
     from weakbox.runtime.reading import read_into
 
     sources = preprocessing.open_sources(configuration.inputs)
@@ -164,6 +195,7 @@ def open_executor(configuration: Configuration) -> Any:
 def pseudonymiser(configuration: Configuration) -> Any:
     """Makes research identifiers with the run's key; a crosswalk's research identifiers win."""
     import preprocessing
+
     from weakbox.runtime.privacy import Pseudonymiser, load_or_create_key
 
     privacy = configuration.privacy
@@ -192,7 +224,9 @@ def errors_for_users(debug: bool) -> Iterator[None]:
     except OSError as error:
         if debug or error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
             raise
-        typer.secho(f"error: {error.strerror}: {error.filename}; make room or rights there and run again: finished work is kept", err=True, fg="red")
+        typer.secho(
+            f"error: {error.strerror}: {error.filename}; make room or rights there and run again: finished work is kept", err=True, fg="red"
+        )
         raise typer.Exit(EXIT_UNUSABLE) from None
 
 
@@ -299,8 +333,9 @@ def simulate_cohort(
 ) -> None:
     """A synthetic cohort with known truth: reports, pathology, biopsy sheets, DICOM studies and a `configs.yaml` for it."""
     with errors_for_users(debug):
-        from weakbox.runtime.executors.local import LocalExecutor
         from weakbox.simulate.cohort import simulate
+
+        from weakbox.runtime.executors.local import LocalExecutor
 
         with closing(LocalExecutor(workers)) as executor:
             summary = simulate(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,17 @@ from pydantic import TypeAdapter, ValidationError
 from weakbox.records import artifact, biopsy, case, extraction, imaging, label, report
 from weakbox.records.errors import InputError
 
+_LINE = re.compile(rb'\{"type":"(?P<name>\w+)","value":(?P<value>\{.*\})\}\s*', re.DOTALL)
 _MODULES = (artifact, biopsy, case, extraction, imaging, label, report)
 
 
 @cache
 def _adapter(name: str) -> TypeAdapter[Any]:
     for module in _MODULES:
-        if hasattr(module, name):
-            return TypeAdapter(getattr(module, name))
-    msg = f"no record is called {name!r}"
+        found = getattr(module, name, None)
+        if isinstance(found, type) and is_dataclass(found):
+            return TypeAdapter(found)
+    msg = f"no record is called {name[:40]!r}"
     raise InputError(msg)
 
 
@@ -33,10 +37,17 @@ def encode(record: object) -> bytes:
 
 
 def decode(line: bytes) -> Any:
-    """The record of one line that ``encode`` made."""
-    prefix, _, rest = line.partition(b'","value":')
-    name = prefix.removeprefix(b'{"type":"').decode()
-    return _adapter(name).validate_json(rest.rstrip()[:-1])
+    """The record of one line that ``encode`` made.
+
+    Raises:
+        InputError: no record of ours, or cut off.
+        ValidationError: a field is wrong.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None:
+        msg = "no record, or cut off"
+        raise InputError(msg)
+    return _adapter(match["name"].decode()).validate_json(match["value"])
 
 
 def as_plain(record: object) -> Any:
@@ -61,11 +72,16 @@ def read_records(path: Path, keep: Callable[[bytes], bool] | None = None) -> Ite
                 continue
             try:
                 yield decode(line)
-            except ValidationError as error:
-                first = error.errors(include_input=False)[0]
-                place = ".".join(str(part) for part in first["loc"])
-                msg = f"{path.name} line {number}: field {place}: {first['msg']}; delete the file to have the stage run again"
+            except (ValidationError, InputError) as error:
+                msg = f"{path.parent.name}/{path.name} line {number}: {_what_is_wrong(error)}; delete the file to have the stage run again"
                 raise InputError(msg) from None
+
+
+def _what_is_wrong(error: ValidationError | InputError) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    first = error.errors(include_input=False)[0]
+    return f"field {'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def write_records(path: Path, records: Iterable[object]) -> tuple[int, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -52,7 +54,8 @@ class PrivacySettings(Settings):
     """How patients are named outside."""
 
     identifiers: Literal["research", "original"] = Field(
-        default="research", description="`research`: keyed hashes (or the crosswalk's research identifiers); `original`: identifiers as they are."
+        default="research",
+        description="`research`: keyed hashes (or the crosswalk's research identifiers); `original`: identifiers as they are.",
     )
     shift_dates: bool = Field(default=True, description="Move each patient's dates by that patient's own number of days.")
     key_file: Path | None = Field(default=None, description="Secret key of the hashes; made in the run's `private` folder where not given.")
@@ -61,11 +64,15 @@ class PrivacySettings(Settings):
 class ExecutorSettings(Settings):
     """Where the heavy stages run."""
 
-    kind: str = Field(default="local", description="A file in `weakbox/runtime/executors`: `local` (processes) or `dask` (extra `cluster`).")
+    kind: str = Field(
+        default="local", description="A file in `weakbox/runtime/executors`: `local` (processes) or `dask` (extra `cluster`)."
+    )
     workers: int | None = Field(default=None, ge=1, description="Worker processes; all cores where not given.")
     shards: int = Field(default=32, ge=1, le=9999, description="Pieces that the cohort is cut into by a hash of the patient.")
     address: str | None = Field(default=None, description="`dask`: address of a scheduler, `tcp://host:8786`.")
-    launch: Literal["slurm", "kubernetes"] | None = Field(default=None, description="`dask`: cluster that Dask starts instead of an address.")
+    launch: Literal["slurm", "kubernetes"] | None = Field(
+        default=None, description="`dask`: cluster that Dask starts instead of an address."
+    )
     launch_options: Mapping[str, Any] = Field(default_factory=dict, description="`dask`: options handed to SLURMCluster or KubeCluster.")
 
 
@@ -89,8 +96,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(msg)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        msg = f"{path}: not valid YAML: {error}"
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path}: not valid YAML in UTF-8: {error}"
         raise ConfigurationError(msg) from None
     if not isinstance(content, dict):
         msg = f"{path}: expected a mapping of sections such as `inputs:` and `output:`, got {type(content).__name__}"
@@ -112,12 +119,22 @@ def apply_overrides(content: dict[str, Any], overrides: Iterable[str]) -> dict[s
         *parents, last = name.split(".")
         place = content
         for parent in parents:
-            place = place.setdefault(parent, {}) or place.__setitem__(parent, {}) or place[parent]
+            if place.get(parent) is None:
+                place[parent] = {}
+            place = place[parent]
             if not isinstance(place, dict):
                 msg = f"--set {override}: {parent!r} is not a section"
                 raise ConfigurationError(msg)
-        place[last] = yaml.safe_load(value)
+        place[last] = _override_value(override, value)
     return content
+
+
+def _override_value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        msg = f"--set {override}: the value is not valid YAML; write for example 'export.exporters=[nifti, tables]'"
+        raise ConfigurationError(msg) from None
 
 
 def validate(model: type[Model], content: object, where: str, source: str) -> Model:
@@ -161,10 +178,24 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     return next((found for argument in get_args(annotation) if (found := _model_in(argument)) is not None), None)
 
 
+def expand_path(path: Path, base: Path) -> Path:
+    """A path of the configuration: ``~`` and ``${VARIABLE}`` expanded, relative ones taken from the configuration's folder.
+
+    Raises:
+        ConfigurationError: the variable is not set.
+    """
+    expanded = os.path.expandvars(str(path.expanduser()))
+    unset = re.search(r"\$\{?(\w+)", expanded)
+    if unset:
+        msg = f"{path}: the environment variable {unset.group(1)} is not set; set it or write the folder out"
+        raise ConfigurationError(msg)
+    return base / expanded
+
+
 def resolve_paths(value: Any, base: Path) -> Any:
-    """The same settings with relative paths taken from ``base``, the configuration's folder, and ``~`` expanded."""
+    """The same settings with every path expanded (see ``expand_path``)."""
     if isinstance(value, Path):
-        return base / value.expanduser()
+        return expand_path(value, base)
     if isinstance(value, BaseModel):
         changes = {name: resolve_paths(getattr(value, name), base) for name in type(value).model_fields}
         return value.model_copy(update={name: new for name, new in changes.items() if new is not getattr(value, name)})

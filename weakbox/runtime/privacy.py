@@ -62,7 +62,10 @@ class Pseudonymiser:
         patient = self.patient(patient_id)
         suffix = _as_file_name(case_id) if self.keep_original else f"S{self._digest('case', case_id)[:PSEUDONYM_LENGTH]}"
         return ResearchIdentity(
-            patient_id=patient, case_id=f"{patient}_{suffix}", date_shift_days=self._shift_days(patient_id), keep_original=self.keep_original
+            patient_id=patient,
+            case_id=f"{patient}_{suffix}",
+            date_shift_days=self._shift_days(patient_id),
+            keep_original=self.keep_original,
         )
 
     def _shift_days(self, patient_id: str) -> int:
@@ -75,7 +78,11 @@ class Pseudonymiser:
 
 
 def _as_file_name(identifier: str) -> str:
-    return "".join(character if character.isalnum() or character in "-." else "-" for character in identifier)
+    plain = "".join(character if character.isalnum() or character in "-." else "-" for character in identifier)
+    if plain == identifier and not plain.startswith("."):
+        return plain
+    # two identifiers never share a name: "A/1" and "A 1" are told apart by a piece of their hash
+    return f"{plain.lstrip('.')}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
 
 
 def load_or_create_key(path: Path) -> bytes:
@@ -91,6 +98,9 @@ def load_or_create_key(path: Path) -> bytes:
             file.write(secrets.token_hex(32) + "\n")
     key = path.read_text(encoding="utf-8").strip().encode()
     if len(key) < MINIMUM_KEY_LENGTH:
-        msg = f"{path}: expected a secret key of at least {MINIMUM_KEY_LENGTH} characters; delete the file to have one made (identifiers of earlier exports then change)"
+        msg = (
+            f"{path}: expected a secret key of at least {MINIMUM_KEY_LENGTH} characters; "
+            "delete the file to have one made (identifiers of earlier exports then change)"
+        )
         raise ConfigurationError(msg)
     return key

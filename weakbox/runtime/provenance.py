@@ -14,4 +14,6 @@ PACKAGES = ("numpy", "pandas", "pydicom", "highdicom", "SimpleITK", "nibabel", "
 def provenance(configuration_sha256: str, models: Mapping[str, str]) -> Provenance:
     """The versions of Weakbox and of the packages whose results it writes."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return Provenance(weakbox_version=weakbox.__version__, configuration_sha256=configuration_sha256, packages=packages, models=dict(models))
+    return Provenance(
+        weakbox_version=weakbox.__version__, configuration_sha256=configuration_sha256, packages=packages, models=dict(models)
+    )

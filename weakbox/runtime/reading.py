@@ -39,7 +39,7 @@ def read_into(
     """
     started = time.perf_counter()
     digests = ContentDigests(store.folder / "cache" / "input_digests.json")
-    key = digest_of(READING, *key_parts, stat_digest(images), [(str(path), digests.of(path)) for path in sorted(tables)])
+    key = digest_of(READING, store.shards, *key_parts, stat_digest(images), [(str(path), digests.of(path)) for path in sorted(tables)])
     digests.save()
     current = all(store.is_current(READING, shard, key) for shard in range(store.shards))
     if not current:
@@ -64,7 +64,7 @@ class _Spill:
     def sorted_records(self) -> Iterator[Any]:
         if not self.path.exists():
             return
-        for line in sorted(self.path.read_bytes().splitlines()):
+        for line in sorted(self.path.read_bytes().removesuffix(b"\n").split(b"\n")):
             yield decode(line.partition(b"\t")[2])
 
 

@@ -86,15 +86,23 @@ class StageTask:
                 ledger.extend(output.ledger)
                 counts.update({f"entered.{kind}": count for kind, count in output.entered.items()})
                 counts.update({f"left.{kind}": count for kind, count in output.left.items()})
-                yield from sorted_by_patient(output.records)
+                for record in output.records:
+                    check_patient(self.stage, patient_id, record)
+                    yield record
 
         made = list(records())
         return self.store.write(self.stage, shard, self.key(shard), ShardResult(records=made, ledger=tuple(ledger), counts=counts))
 
 
-def sorted_by_patient(records: Iterable[Any]) -> list[Any]:
-    """Stable order, so that a later stage can merge."""
-    return sorted(records, key=patient_of)
+def check_patient(stage: str, patient_id: str, record: object) -> None:
+    """A stage keeps the patient: later stages merge the shards by it.
+
+    Raises:
+        FlowError: the record belongs to another patient than the one that went in.
+    """
+    if patient_of(record) != patient_id:
+        msg = f"{stage}: a {type(record).__name__} came out under another patient than went in"
+        raise FlowError(msg)
 
 
 def check_flow(stage: str, output: StageOutput) -> None:

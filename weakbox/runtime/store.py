@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from weakbox.records.case import LedgerEntry
+from weakbox.records.errors import InputError
 from weakbox.runtime.codec import read_records, write_records
 
 READING = "reading"
@@ -78,11 +79,19 @@ class Store:
         return self.folder / stage / f"shard-{shard:04d}.manifest.json"
 
     def manifest(self, stage: str, shard: int) -> ShardManifest | None:
-        """The manifest of a shard, or None where the shard was never finished."""
+        """The manifest of a shard, or None where the shard was never finished.
+
+        Raises:
+            InputError: the file is there but is no manifest of this version.
+        """
         path = self.manifest_path(stage, shard)
         if not path.exists():
             return None
-        return ShardManifest(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return ShardManifest(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, ValueError):
+            msg = f"{stage}/{path.name}: damaged, or written by another version; delete the file to have the shard run again"
+            raise InputError(msg) from None
 
     def is_current(self, stage: str, shard: int, key: str) -> bool:
         """Whether the shard is on disk, whole, under this key."""
@@ -137,12 +146,12 @@ class Store:
         """SHA-256 of a finished shard's records; what a later stage's key rests on.
 
         Raises:
-            FileNotFoundError: the stage has not finished this shard.
+            InputError: the stage has not finished this shard.
         """
         manifest = self.manifest(stage, shard)
         if manifest is None:
             msg = f"stage {stage} has not finished shard {shard}; run it first (leave it out of --stages only once it has run)"
-            raise FileNotFoundError(msg)
+            raise InputError(msg)
         return manifest.sha256
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -19,8 +19,8 @@ from weakbox.runtime.progress import track
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+ROOT = str(Path(__file__).resolve().parents[3])
 WAIT_FOR_WORKERS_S = 300
-RETRIES_AFTER_LOST_WORKER = 3
 
 
 class DaskExecutor:
@@ -28,9 +28,12 @@ class DaskExecutor:
 
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
-        root = str(Path(__file__).resolve().parents[3])
-        client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
-        client.register_plugin(_project_on_path(root))
+        try:
+            client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
+        except TimeoutError:
+            msg = f"executor: the Dask scheduler has had no worker for {WAIT_FOR_WORKERS_S} s; start some with `dask worker`"
+            raise ConfigurationError(msg) from None
+        self._run = _run_pickled()
 
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], *, description: str = "", total: int | None = None
@@ -40,16 +43,16 @@ class DaskExecutor:
 
     def _submitted(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | ItemError]:
         numbered = enumerate(items)
-        waiting: deque[distributed.Future] = deque()
+        waiting: deque[tuple[int, distributed.Future]] = deque()
         while True:
             room = self._look_ahead() - len(waiting)
-            waiting.extend(self._submit(function, index, item) for index, item in islice(numbered, max(room, 0)))
+            waiting.extend((index, self._submit(function, index, item)) for index, item in islice(numbered, max(room, 0)))
             if not waiting:
                 return
-            yield waiting.popleft().result()
+            yield _result(*waiting.popleft())
 
     def _submit(self, function: Callable[[Item], Result], index: int, item: Item) -> distributed.Future:
-        return self._client.submit(attempt, function, index, item, pure=False, retries=RETRIES_AFTER_LOST_WORKER)
+        return self._client.submit(self._run, ROOT, pickle.dumps((attempt, function, index, item)), pure=False)
 
     def _look_ahead(self) -> int:
         return max(LOOK_AHEAD_PER_WORKER * sum(self._client.nthreads().values()), LOOK_AHEAD_PER_WORKER)
@@ -62,17 +65,30 @@ class DaskExecutor:
             cluster.close()
 
 
-def _project_on_path(root: str) -> distributed.WorkerPlugin:
-    # defined here so that cloudpickle sends it by value: a worker cannot import this project before it has run
-    class ProjectOnPath(distributed.WorkerPlugin):
-        name = "weakbox-project-on-path"
+def _result(index: int, future: distributed.Future) -> Any:
+    try:
+        return pickle.loads(future.result())
+    except ModuleNotFoundError as error:
+        msg = f"executor: a Dask worker cannot import {error.name!r}; start workers in this project's environment and on a shared disk"
+        raise ConfigurationError(msg) from None
+    except distributed.KilledWorker as error:
+        message = "the worker was killed each time this item was tried, most often for lack of memory; give workers more memory"
+        return ItemError(index=index, error_type="KilledWorker", message=message, traceback=str(error), is_input_error=True)
 
-        def setup(self, worker: Any) -> None:
-            if root not in sys.path:
-                sys.path.insert(0, root)
 
-    ProjectOnPath.__module__ = "__main__"
-    return ProjectOnPath()
+def _run_pickled() -> Callable[[str, bytes], bytes]:
+    # Sent by value, and the call as bytes: neither scheduler nor worker can import this project before the path is set.
+    def run(root: str, call: bytes) -> bytes:
+        import pickle
+        import sys
+
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        attempt, function, index, item = pickle.loads(call)
+        return pickle.dumps(attempt(function, index, item))
+
+    run.__module__ = "__main__"
+    return run
 
 
 def open_executor(options: Any) -> DaskExecutor:
@@ -88,7 +104,7 @@ def open_executor(options: Any) -> DaskExecutor:
         try:
             return DaskExecutor(distributed.Client(options.address))
         except (OSError, TimeoutError) as error:
-            msg = f"executor.address {options.address}: no Dask scheduler answers there ({type(error).__name__}); start one with `dask scheduler`"
+            msg = f"executor.address {options.address}: no Dask scheduler answers ({type(error).__name__}); start one with `dask scheduler`"
             raise ConfigurationError(msg) from None
     cluster = _LAUNCHERS[options.launch](dict(options.launch_options))
     cluster.scale(options.workers or 2)
@@ -96,7 +112,7 @@ def open_executor(options: Any) -> DaskExecutor:
 
 
 def _launch_slurm(options: dict[str, Any]) -> Any:
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     return SLURMCluster(**options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import traceback
@@ -19,6 +20,9 @@ from weakbox.runtime.progress import track
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+"""What the user can mend; not a defect of ours."""
+
 LOOK_AHEAD_PER_WORKER = 2
 """Items in flight for each worker: enough to keep it busy, few enough to bound memory."""
 
@@ -28,13 +32,25 @@ def attempt(function: Callable[[Item], Result], index: int, item: Item) -> Resul
     try:
         return function(item)
     except Exception as error:  # noqa: BLE001 - the one boundary where any item's failure becomes data
+        full = error if isinstance(error, OSError) and error.errno in FULL_DISK else None
+        full_message = (
+            "" if full is None else f"no space left on the disk for {full.filename}; make room and run again: finished work is kept"
+        )
         return ItemError(
             index=index,
             error_type=type(error).__name__,
-            message=str(error),
+            message=full_message or str(error),
             traceback=traceback.format_exc(),
-            is_input_error=isinstance(error, InputError),
+            is_input_error=full is not None or isinstance(error, InputError),
         )
+
+
+LOST_POOLS_ENDURED = 2
+"""How often work in flight is done again after a worker process was killed."""
+
+
+def _is_finished(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 class LocalExecutor:
@@ -47,7 +63,11 @@ class LocalExecutor:
     def map(
         self, function: Callable[[Item], Result], items: Iterable[Item], *, description: str = "", total: int | None = None
     ) -> Iterator[Result | ItemError]:
-        """Yield one result or ``ItemError`` for each item, in order, with a bounded number in flight."""
+        """Yield one result or ``ItemError`` for each item, in order, with a bounded number in flight.
+
+        Raises:
+            InputError: worker processes were killed again and again.
+        """
         results = self._in_this_process(function, items) if self.workers == 1 else self._in_pool(function, items)
         return track(results, description=description, total=total)
 
@@ -56,20 +76,37 @@ class LocalExecutor:
             yield attempt(function, index, item)
 
     def _in_pool(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result | ItemError]:
-        pool = self._open()
         numbered = enumerate(items)
-        waiting: deque[Future[Any]] = deque()
-        try:
-            for index, item in islice(numbered, self.workers * LOOK_AHEAD_PER_WORKER):
-                waiting.append(pool.submit(attempt, function, index, item))
-            while waiting:
-                result = waiting.popleft().result()
-                for index, item in islice(numbered, 1):
-                    waiting.append(pool.submit(attempt, function, index, item))
-                yield result
-        except BrokenProcessPool:
-            self._pool = None
-            raise
+        waiting: deque[tuple[int, Item]] = deque()
+        futures: dict[int, Future[Any]] = {}
+        lost = 0
+        while True:
+            waiting.extend(islice(numbered, self.workers * LOOK_AHEAD_PER_WORKER - len(waiting)))
+            if not waiting:
+                return
+            try:
+                for index, item in waiting:
+                    if index not in futures:
+                        futures[index] = self._open().submit(attempt, function, index, item)
+                index, _ = waiting[0]
+                result = futures[index].result()
+            except BrokenProcessPool:
+                lost += 1
+                self._endure(lost)
+                futures = {index: future for index, future in futures.items() if _is_finished(future)}
+                continue
+            waiting.popleft()
+            del futures[index]
+            yield result
+
+    def _endure(self, lost: int) -> None:
+        self.close()
+        if lost > LOST_POOLS_ENDURED:
+            msg = (
+                f"worker processes were killed {lost} times, most often because the machine ran out of memory; "
+                "set executor.workers lower and run again: finished work is kept"
+            )
+            raise InputError(msg)
 
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
