@@ -315,10 +315,8 @@ def roles(
     with errors_for_users(debug):
         from weakbox.imaging.role_table import classify_descriptions
 
-        counts = classify_descriptions(descriptions, output)
-        for role, count in sorted(counts.items()):
-            typer.echo(f"{role:<10} {count}")
-        typer.echo(f"written: {output}")
+        rows = classify_descriptions(descriptions, output)
+        typer.echo(f"{rows} descriptions read; written: {output}")
 
 
 @app.command("simulate")
