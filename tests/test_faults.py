@@ -106,6 +106,12 @@ def target(**changes: Any) -> dict[str, Any]:
     return {**row, **place, "source": "fusion", **changes}
 
 
+def slice_file(site: Site, k: int) -> Path:
+    """The file of slice k of the T2 series."""
+    files = {int(pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber): path for path in (site.folder / "dicom" / "t2").iterdir()}
+    return files[k + 1]
+
+
 @pytest.fixture
 def site(tmp_path: Path, key_file: Path) -> Site:
     site = Site(tmp_path, key_file)
@@ -126,7 +132,7 @@ def test_the_site_without_a_fault_gives_one_graded_box(site: Site) -> None:
 
 
 def test_an_unreadable_image_is_a_ledger_row_and_the_run_is_incomplete(site: Site) -> None:
-    (site.folder / "dicom" / "broken.dcm").write_bytes((site.folder / "dicom" / "t2" / "000_t2w.dcm").read_bytes()[:600])
+    (site.folder / "dicom" / "broken.dcm").write_bytes(sorted((site.folder / "dicom" / "t2").iterdir())[0].read_bytes()[:600])
     result = site.run()
     assert result.returncode == 3
     assert len(site.labels()) == 1
@@ -140,7 +146,7 @@ def test_a_file_that_is_no_image_is_passed_over_and_counted(site: Site) -> None:
 
 
 def test_missing_slices_are_said(site: Site) -> None:
-    (site.folder / "dicom" / "t2" / "005_t2w.dcm").unlink()
+    slice_file(site, 5).unlink()
     site.run()
     text = " ".join(f"{row['reason']} {row['detail']}" for row in site.ledger())
     assert "missing_slices" in text
@@ -216,7 +222,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(site: Site) -> None:
 
 
 def test_two_frames_of_reference_in_one_series_are_said(site: Site) -> None:
-    path = site.folder / "dicom" / "t2" / "005_t2w.dcm"
+    path = slice_file(site, 5)
     dataset = pydicom.dcmread(path)
     dataset.FrameOfReferenceUID = "1.2.3.4.5"
     dataset.save_as(path)

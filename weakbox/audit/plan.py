@@ -106,7 +106,9 @@ def _roles_table(plan: Plan) -> Table:
     table.add_column("series", justify="right")
     table.add_column("names")
     for role, names in sorted(plan.roles.items()):
-        shown = ", ".join(f"{name} ({count})" for name, count in sorted(names.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_DESCRIPTIONS])
+        shown = ", ".join(
+            f"{name} ({count})" for name, count in sorted(names.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_DESCRIPTIONS]
+        )
         table.add_row(role, str(sum(names.values())), shown)
     return table
 

@@ -31,6 +31,8 @@ class Field:
     maximum: float | None = None
     is_derived: bool = False
     """Derived from other fields (``max_diameter_mm`` from ``size_mm``): carries their evidence."""
+    pattern: str = ""
+    """Regular expression of the allowed words, where a list of choices would be long (sector codes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class ReportShape:
     item_kind: str
     exam: tuple[Field, ...]
     item: tuple[Field, ...]
+    identity: Mapping[str, int] = field(default_factory=dict)
+    """Item fields that say which item is which, with the weight each has when items of two readings are aligned."""
 
     def exam_field(self, name: str) -> Field:
         """The examination field of that name."""

@@ -27,8 +27,16 @@ def _score(name: str, meaning: str) -> Field:
 RADIOLOGY = ReportShape(
     report_type=ReportType.RADIOLOGY,
     item_kind="lesions",
+    identity={"side": 2, "zone": 1, "levels": 1, "size_mm": 2, "pirads": 1, "likert": 1, "lesion_id": 1},
     exam=(
-        Field(name="exam.pirads", kind=FieldKind.INTEGER, meaning="overall PI-RADS category of this exam", minimum=1, maximum=5, is_derived=True),
+        Field(
+            name="exam.pirads",
+            kind=FieldKind.INTEGER,
+            meaning="overall PI-RADS category of this exam",
+            minimum=1,
+            maximum=5,
+            is_derived=True,
+        ),
         Field(name="exam.pirads_version", kind=FieldKind.CHOICE, meaning="PI-RADS version", choices=("1", "2", "2.1")),
         _score("exam.likert", "overall Likert or institutional five-point score"),
         Field(name="exam.psa_ng_ml", kind=FieldKind.NUMBER, meaning="latest total PSA, ng/mL", minimum=0, maximum=20000),
@@ -44,9 +52,23 @@ RADIOLOGY = ReportShape(
         _score("pirads", "PI-RADS category of the lesion"),
         _score("likert", "Likert or institutional score of the lesion"),
         *_LOCATION,
-        Field(name="sectors", kind=FieldKind.CHOICES, meaning="PI-RADS v2.1 sectors that the words pin down", is_derived=True),
-        Field(name="size_mm", kind=FieldKind.NUMBERS, meaning="one to three measured diameters, mm, in the order of the report", minimum=0, maximum=200),
-        Field(name="max_diameter_mm", kind=FieldKind.NUMBER, meaning="largest measured diameter, mm", minimum=0, maximum=200, is_derived=True),
+        Field(
+            name="sectors",
+            kind=FieldKind.CHOICES,
+            meaning="PI-RADS v2.1 sectors that the words pin down",
+            is_derived=True,
+            pattern=r"^[LR]_(base|mid|apex)_(PZa|PZpl|PZpm|TZa|TZp|CZ|AFS)$|^[LR]_SV$|^US$",
+        ),
+        Field(
+            name="size_mm",
+            kind=FieldKind.NUMBERS,
+            meaning="one to three measured diameters, mm, in the order of the report",
+            minimum=0,
+            maximum=200,
+        ),
+        Field(
+            name="max_diameter_mm", kind=FieldKind.NUMBER, meaning="largest measured diameter, mm", minimum=0, maximum=200, is_derived=True
+        ),
         _score("t2", "T2W score"),
         _score("dwi", "DWI score"),
         Field(name="dce", kind=FieldKind.CHOICE, meaning="dynamic contrast enhancement", choices=("positive", "negative")),
@@ -66,16 +88,25 @@ _CORES = (
     Field(name="cores_total", kind=FieldKind.INTEGER, meaning="cores taken", minimum=0, maximum=100),
 )
 
+_SIDE, _ZONE, _LEVELS, _POSITIONS = _LOCATION
+_SPECIMEN_LOCATION = (_SIDE, _LEVELS, _ZONE, _POSITIONS)
+
 
 def _overall(field: Field) -> Field:
     return Field(
-        name=f"overall.{field.name}", kind=field.kind, meaning=f"{field.meaning}, of the case", minimum=field.minimum, maximum=field.maximum, is_derived=True
+        name=f"overall.{field.name}",
+        kind=field.kind,
+        meaning=f"{field.meaning}, of the case",
+        minimum=field.minimum,
+        maximum=field.maximum,
+        is_derived=True,
     )
 
 
 PATHOLOGY = ReportShape(
     report_type=ReportType.PATHOLOGY,
     item_kind="specimens",
+    identity={"specimen_id": 3, "target": 2, "side": 1, "levels": 1, "diagnosis": 1, "isup_grade": 1},
     exam=(
         Field(name="procedure", kind=FieldKind.CHOICE, meaning="how the tissue was obtained", choices=("biopsy", "prostatectomy", "turp")),
         Field(name="cancer_present", kind=FieldKind.BOOLEAN, meaning="whether the case holds cancer", is_derived=True),
@@ -85,7 +116,7 @@ PATHOLOGY = ReportShape(
     item=(
         Field(name="specimen_id", kind=FieldKind.TEXT, meaning="specimen designation as written"),
         Field(name="target", kind=FieldKind.TEXT, meaning="the MRI lesion label that the specimen names"),
-        *_LOCATION,
+        *_SPECIMEN_LOCATION,
         Field(name="diagnosis", kind=FieldKind.CHOICE, meaning="diagnosis of the specimen", choices=DIAGNOSES),
         *_GLEASON,
         *_CORES,
@@ -94,4 +125,8 @@ PATHOLOGY = ReportShape(
     ),
 )
 
-ORGAN = Organ(name="prostate", words=("prostat", "pi-rads", "pirads", "gleason"), shapes={ReportType.RADIOLOGY: RADIOLOGY, ReportType.PATHOLOGY: PATHOLOGY})
+ORGAN = Organ(
+    name="prostate",
+    words=("prostat", "pi-rads", "pirads", "gleason"),
+    shapes={ReportType.RADIOLOGY: RADIOLOGY, ReportType.PATHOLOGY: PATHOLOGY},
+)

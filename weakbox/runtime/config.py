@@ -27,7 +27,6 @@ class OutputSettings(Settings):
     """Where the run's records and the dataset go."""
 
     folder: Path = Field(default=Path("output"), description="Folder of this run: records, ledger, dataset and private mapping.")
-    dataset_name: str = Field(default="weakbox", description="Name of the exported dataset, written into its tables and DICOM objects.")
 
     @property
     def store(self) -> Path:
@@ -219,8 +218,13 @@ class Configuration:
 
     def digest_text(self) -> str:
         """The choices as JSON text, without the folders: what provenance hashes."""
-        chosen = {name: section.model_dump_json() for name, section in self.sections.items() if name not in PLACES}
+        chosen = {name: _without_places(section) for name, section in self.sections.items() if name not in PLACES}
         return repr(sorted(chosen.items()))
+
+
+def _without_places(section: BaseModel) -> str:
+    places = {name for name in type(section).model_fields if isinstance(getattr(section, name), Path)}
+    return section.model_dump_json(exclude=places)
 
 
 PLACES = {"inputs", "output", "executor", "simulate"}

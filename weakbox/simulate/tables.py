@@ -116,13 +116,13 @@ def _links(part: PatientPart) -> Iterable[Mapping[str, Any]]:
 
 def configuration(*, has_images: bool) -> str:
     """A configuration for the cohort's folder, paths relative to it."""
-    images = "  images:\n    - {source: dicom_folder, path: dicom}\n" if has_images else ""
+    source = "{source: dicom_folder, path: dicom}" if has_images else "{source: image_index, path: images/index.csv}"
     return (
         "inputs:\n"
         "  reports:\n"
         "    - {source: report_table, path: reports/radiology.csv, report_type: radiology}\n"
         "    - {source: report_export, path: reports/pathology_export.txt, report_type: pathology}\n"
-        f"{images}"
+        f"  images:\n    - {source}\n"
         "  biopsies:\n"
         "    - {source: biopsy_csv, path: biopsies/targets.csv}\n"
         "output:\n"

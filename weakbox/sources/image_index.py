@@ -15,6 +15,7 @@ from pydantic import Field
 from weakbox.imaging.roles import SeriesFacts, role_of_series
 from weakbox.imaging.study_kind import study_kind
 from weakbox.records.case import LedgerEntry
+from weakbox.records.grid import Grid
 from weakbox.records.imaging import ImagingStudy, Series
 from weakbox.sources.field_reading import DEFAULT_DATE_FORMATS, DateFormat, FieldError, read_date, read_integer, read_number
 from weakbox.sources.remarks import dropped, flagged
@@ -48,11 +49,12 @@ COLUMNS = Columns(
         "frame_of_reference_uid": (),
         "patient_sex": ("sex",),
         "patient_age": ("age", "patient_age_years"),
-        "rows": (),
-        "columns": (),
+        "affine_lps": (),
+        "shape_ijk": (),
     },
 )
-"""``rows`` and ``columns`` may be named in a mapping; without positions they make no grid, so that they are not used."""
+"""``affine_lps`` is sixteen numbers, row-major, index (i, j, k) -> LPS mm; ``shape_ijk`` is columns, rows, slices. Both make the
+grid that ``ijk`` coordinates need."""
 
 
 class ImageIndexOptions(TableOptions):
@@ -155,6 +157,7 @@ def _series(options: ImageIndexOptions, row: Row, days: list[date], remarks: lis
         series_number=_integer(row, "series_number", remarks),
         modality=modality,
         frame_of_reference_uid=row.text("frame_of_reference_uid"),
+        grid=_grid(row, remarks),
         image_count=_integer(row, "image_count", remarks) or 0,
         manufacturer=row.text("manufacturer"),
         model=row.text("model"),
@@ -166,6 +169,17 @@ def _series(options: ImageIndexOptions, row: Row, days: list[date], remarks: lis
         scanning_sequence=row.text("scanning_sequence"),
         sequence_name=row.text("sequence_name"),
     )
+
+
+def _grid(row: Row, remarks: list[str]) -> Grid | None:
+    affine, shape = row.text("affine_lps"), row.text("shape_ijk")
+    if affine is None or shape is None:
+        return None
+    try:
+        return Grid.from_matrix([float(number) for number in affine.split()], [int(n) for n in shape.split()], row.text("frame_of_reference_uid"))
+    except ValueError:
+        remarks.append("unreadable_grid")
+        return None
 
 
 def _facts(row: Row, modality: str, echo: float | None, repetition: float | None) -> SeriesFacts:
