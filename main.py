@@ -196,11 +196,11 @@ def pseudonymiser(configuration: Configuration) -> Any:
     """Makes research identifiers with the run's key; a crosswalk's research identifiers win."""
     import preprocessing
 
-    from weakbox.runtime.privacy import Pseudonymiser, load_or_create_key
+    from weakbox.runtime.privacy import Pseudonymiser, load_key, load_or_create_key
 
     privacy = configuration.privacy
     return Pseudonymiser(
-        key=load_or_create_key(privacy.key_file or configuration.output.private / "research_id.key"),
+        key=load_key(privacy.key_file) if privacy.key_file else load_or_create_key(configuration.output.private / "research_id.key"),
         keep_original=privacy.identifiers == "original",
         shift_dates=privacy.shift_dates,
         research_patients=preprocessing.research_patients(configuration.inputs),

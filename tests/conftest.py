@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +50,26 @@ def configure(cohort: Path, key_file: Path, tmp_path: Path) -> Callable[..., Pat
         return write_configuration(tmp_path / "configs.yaml", configuration_for(cohort, tmp_path / "output", key_file, **sections))
 
     return write
+
+
+@pytest.fixture
+def dask_cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two worker processes on this machine, started as a person would: its address, and the workers."""
+    pytest.importorskip("distributed")
+    announcement = tmp_path / "scheduler.json"
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    place = ["--scheduler-file", str(announcement), "--no-dashboard"]
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *place]
+    processes = [subprocess.Popen(scheduler, **quiet)]
+    try:
+        deadline = time.monotonic() + 60
+        while not announcement.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for name in ("first", "second"):
+            worker = [sys.executable, "-m", "distributed.cli.dask_worker", *place, "--nthreads", "1", "--no-nanny", "--name", name]
+            processes.append(subprocess.Popen(worker, **quiet))
+        yield json.loads(announcement.read_text(encoding="utf-8"))["address"], processes[1:]
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()

@@ -199,7 +199,10 @@ def phantom_case(folder: Path) -> CuratedCase:
         size_source="reported_diameter",
         class_source="target_specimen",
         confidence=0.8,
-        votes=(Vote(voter="pathology", aspect="class", value=3, confidence=0.9, reason="REPORT-4711", evidence=()),),
+        votes=(
+            Vote(voter="pathology", aspect="class", value=3, confidence=0.9, reason="REPORT-4711", evidence=()),
+            Vote(voter="Doctor Who", aspect="decision", value="accepted", confidence=1.0, reason="review decision"),
+        ),
         evidence=(Evidence(record_id="REPORT-4711", field="isup_grade", span=Span(start=10, end=16)),),
         conflicts=("side: report left, coordinate right",),
         **names,

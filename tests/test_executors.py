@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -169,31 +168,6 @@ def test_dask_needs_an_address_or_a_launcher_and_not_both(options: dict[str, Any
 def sleep_and_square(number: int) -> int:
     time.sleep(0.1)
     return number * number
-
-
-@pytest.fixture
-def dask_cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two worker processes on this machine, started as a person would: three commands."""
-    pytest.importorskip("distributed")
-    announcement = tmp_path / "scheduler.json"
-    python = [sys.executable, "-m", "distributed.cli"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    command = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(announcement)]
-    processes = [subprocess.Popen([*python[:-1], f"distributed.cli.{command[0]}", *command[1:]], **quiet)]
-    try:
-        deadline = time.monotonic() + 60
-        while not announcement.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for name in ("first", "second"):
-            worker = ["--scheduler-file", str(announcement), "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name]
-            processes.append(subprocess.Popen([*python[:-1], "distributed.cli.dask_worker", *worker], **quiet))
-        import json
-
-        yield json.loads(announcement.read_text())["address"], processes[1:]
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait()
 
 
 @pytest.mark.slow

@@ -75,7 +75,16 @@ def test_one_grade_is_read(text: str, primary: int | None, secondary: int | None
 
 
 @pytest.mark.parametrize(
-    "text", ["Nottingham grade 2 (3+2+2=7)", "HER2 3+, ER 95 %", "Gleason pattern 4 (40 %)", "Gleason grade 4", "group of 5 glands", "12.3+4.1 cm", "on 3/4/2021"]
+    "text",
+    [
+        "Nottingham grade 2 (3+2+2=7)",
+        "HER2 3+, ER 95 %",
+        "Gleason pattern 4 (40 %)",
+        "Gleason grade 4",
+        "group of 5 glands",
+        "12.3+4.1 cm",
+        "on 3/4/2021",
+    ],
 )
 def test_what_is_no_grade_is_not_read(text: str) -> None:
     assert read_grades(text) == ()

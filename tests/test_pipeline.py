@@ -32,8 +32,8 @@ def test_a_run_exports_labelled_cases(finished_run: Path) -> None:
 
 
 def test_the_summary_says_what_was_made_and_where_to_look(finished_run: Path) -> None:
-    summary = json.loads((finished_run / "summary.json").read_text(encoding="utf-8"))
-    assert summary
+    summary = json.loads((finished_run / "audit" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["labels"]
 
 
 def test_a_second_run_has_nothing_to_do(finished_run: Path, cohort: Path, key_file: Path) -> None:

@@ -110,20 +110,39 @@ def test_h15_a_pirads_category_in_the_clinical_field_is_no_finding() -> None:
 
 
 def test_h16_a_composite_grade_beats_the_highest_core_and_both_are_kept() -> None:
-    document = read("A. Prostate, left base: adenocarcinoma 4+4=8\nB. Left mid: adenocarcinoma 3+4=7\n\nOverall/composite grade group 3; highest core 4+4")
+    document = read(
+        "A. Prostate, left base: adenocarcinoma 4+4=8\nB. Left mid: adenocarcinoma 3+4=7\n\nOverall/composite grade group 3; highest core 4+4"
+    )
     assert document["overall"]["isup_grade"] == 3
     assert document["specimens"][0]["isup_grade"] == 4
     assert "composite" in codes(document)
 
 
 SPECIMENS = [
-    ("I1", "A. Prostate, left lateral base, biopsy: Benign.", {"specimen_id": "A", "side": "left", "levels": ["base"], "positions": ["lateral"], "diagnosis": "benign"}),
+    (
+        "I1",
+        "A. Prostate, left lateral base, biopsy: Benign.",
+        {"specimen_id": "A", "side": "left", "levels": ["base"], "positions": ["lateral"], "diagnosis": "benign"},
+    ),
     (
         "I2",
         "B. ROI 1, left mid PZ, targeted: 3+4, involving 2 of 3 cores, 40 %",
-        {"specimen_id": "B", "target": "1", "side": "left", "levels": ["mid"], "zone": "PZ", "cores_positive": 2, "cores_total": 3, "percent_involved": 40},
+        {
+            "specimen_id": "B",
+            "target": "1",
+            "side": "left",
+            "levels": ["mid"],
+            "zone": "PZ",
+            "cores_positive": 2,
+            "cores_total": 3,
+            "percent_involved": 40,
+        },
     ),
-    ("I3", "C-F. Prostate, right, four cores: benign", {"specimen_id": "C-F", "side": "right", "cores_total": 4, "cores_positive": None, "diagnosis": "benign"}),
+    (
+        "I3",
+        "C-F. Prostate, right, four cores: benign",
+        {"specimen_id": "C-F", "side": "right", "cores_total": 4, "cores_positive": None, "diagnosis": "benign"},
+    ),
     (
         "I4",
         "Conclusion prostate biopsies:\nI-III (PIRADS 5): all three adenocarcinoma, total tumour length 14 mm",
@@ -132,9 +151,21 @@ SPECIMENS = [
     ("I6", "A. Prostate, left mid: adenocarcinoma 3+4 involving 60 % and 10 % of two cores", {"cores_positive": 2, "percent_involved": 60}),
     ("I7", "A. Prostate, left mid: tumour 6 mm in a 14 mm core", {"tumor_length_mm": 6, "diagnosis": "adenocarcinoma"}),
     ("I8", "A. Prostate, left mid: adenocarcinoma, discontinuous, spanning 12 mm, 4 mm actual", {"tumor_length_mm": 12}),
-    ("I9", "Prostate. Cores 1-6 right, 7-12 left. Core 8: 4+3", {"specimen_id": "8", "side": "left", "gleason_primary": 4, "isup_grade": 3}),
-    ("I10", "Prostate biopsy. Target 2 = TZ anterior R; no tumour", {"target": "2", "side": "right", "zone": "TZ", "positions": ["anterior"], "diagnosis": "benign"}),
-    ("I11", "Prostate biopsies. Left apex x2: (1) benign (2) 3+3", {"side": "left", "levels": ["apex"], "cores_positive": 1, "cores_total": 2, "isup_grade": 1}),
+    (
+        "I9",
+        "Prostate. Cores 1-6 right, 7-12 left. Core 8: 4+3",
+        {"specimen_id": "8", "side": "left", "gleason_primary": 4, "isup_grade": 3},
+    ),
+    (
+        "I10",
+        "Prostate biopsy. Target 2 = TZ anterior R; no tumour",
+        {"target": "2", "side": "right", "zone": "TZ", "positions": ["anterior"], "diagnosis": "benign"},
+    ),
+    (
+        "I11",
+        "Prostate biopsies. Left apex x2: (1) benign (2) 3+3",
+        {"side": "left", "levels": ["apex"], "cores_positive": 1, "cores_total": 2, "isup_grade": 1},
+    ),
 ]
 
 
@@ -188,7 +219,9 @@ def test_m1_escaped_line_breaks_are_joined_and_spans_point_into_the_raw_text() -
 
 
 def test_m4_an_addendum_that_corrects_the_side_supersedes_it() -> None:
-    document = read("DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7\nADDENDUM: Corrected: specimen A is from the RIGHT apex, not left.")
+    document = read(
+        "DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7\nADDENDUM: Corrected: specimen A is from the RIGHT apex, not left."
+    )
     assert document["specimens"][0]["side"] == "right"
     assert "superseded" in codes(document)
 
@@ -206,7 +239,9 @@ def test_m6_a_report_of_nothing_but_its_microscopy_is_read() -> None:
 
 
 def test_m7_headings_within_one_paragraph_are_found() -> None:
-    document = read("CLINICAL HISTORY: Prior Gleason 4+4=8. GROSS DESCRIPTION: A. two cores. FINAL DIAGNOSIS: A. Prostate, left base, biopsy: Benign.")
+    document = read(
+        "CLINICAL HISTORY: Prior Gleason 4+4=8. GROSS DESCRIPTION: A. two cores. FINAL DIAGNOSIS: A. Prostate, left base, biopsy: Benign."
+    )
     assert (document["specimens"][0]["diagnosis"], document["specimens"][0]["cores_total"]) == ("benign", 2)
     assert document["overall"]["isup_grade"] is None
 
@@ -234,7 +269,15 @@ def test_m19_instructions_in_the_text_are_left_out_and_flagged() -> None:
     assert "injection" in codes(document)
 
 
-@pytest.mark.parametrize(("text", "code"), [("", "empty"), ("  \n\t ", "empty"), ("Sigmoid colon, polypectomy: tubular adenoma.", "wrong_organ"), ("See attached image.", "unreadable")])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty"),
+        ("  \n\t ", "empty"),
+        ("Sigmoid colon, polypectomy: tubular adenoma.", "wrong_organ"),
+        ("See attached image.", "unreadable"),
+    ],
+)
 def test_m20_empty_unreadable_and_foreign_reports_are_abstained_with_the_reason(text: str, code: str) -> None:
     document = read(text)
     assert document["status"] == "abstained"
@@ -243,6 +286,8 @@ def test_m20_empty_unreadable_and_foreign_reports_are_abstained_with_the_reason(
 
 
 def test_prior_pathology_is_not_imported() -> None:
-    document = read(prostate("Benign prostatic tissue.\nCOMMENT: The previous biopsy of 2019 showed adenocarcinoma, Gleason 4+3=7, in 3 of 12 cores."))
+    document = read(
+        prostate("Benign prostatic tissue.\nCOMMENT: The previous biopsy of 2019 showed adenocarcinoma, Gleason 4+3=7, in 3 of 12 cores.")
+    )
     assert document["cancer_present"] is False
     assert (document["cores_positive"], document["overall"]["gleason_score"]) == (None, None)

@@ -86,16 +86,31 @@ def _as_file_name(identifier: str) -> str:
 
 
 def load_or_create_key(path: Path) -> bytes:
-    """The secret key of the pseudonyms; made once, readable by its owner alone.
+    """The secret key of the pseudonyms, made where it is not there yet; readable by its owner alone.
 
     Raises:
         ConfigurationError: the file is there but holds no usable key.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        partial = path.with_name(path.name + ".partial")
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(32) + "\n")
+        partial.replace(path)
+    return load_key(path)
+
+
+def load_key(path: Path) -> bytes:
+    """The secret key in a file that must be there: another key would change every identifier.
+
+    Raises:
+        ConfigurationError: no such file, or no usable key in it.
+    """
+    if not path.is_file():
+        msg = f"privacy.key_file: {path} is not there; point it at the key of earlier exports, or leave it out to have one made for this run"
+        raise ConfigurationError(msg)
     key = path.read_text(encoding="utf-8").strip().encode()
     if len(key) < MINIMUM_KEY_LENGTH:
         msg = (

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from rapidfuzz.distance import OSA
 
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import ConfigurationError, InputError
@@ -126,6 +128,12 @@ def _until_done(rows: Rows, close: Callable[[], None]) -> Rows:
 # Column names -------------------------------------------------------------------------------------------------------
 
 
+SLIPS = 1
+"""Letters left out, added, changed or swapped with their neighbour."""
+SHORTEST_MISSPELT = 6
+"""Shorter names (``id``, ``date``) are near too many others."""
+
+
 def comparable(name: str) -> str:
     """A column name without case, blanks and punctuation.
 
@@ -150,7 +158,22 @@ def _find_columns(options: TableOptions, columns: Columns, header: Sequence[str]
             places[name] = place
         elif name in columns.required:
             raise InputError(_missing_column(options, name, others, header))
+    _refuse_misspelt(options, {name: others for name, others in columns.optional.items() if name not in places}, places, header)
     return places
+
+
+def _refuse_misspelt(options: TableOptions, absent: Mapping[str, Sequence[str]], places: Mapping[str, int], header: Sequence[str]) -> None:
+    """An unread column that is a slip of the pen away from an absent field would lose that field in every row."""
+    unread = [column.strip() for place, column in enumerate(header) if place not in places.values()]
+    for name, others in absent.items():
+        for column, wanted in product(unread, (name, *others)):
+            form, wanted_form = comparable(column), comparable(wanted)
+            if len(wanted_form) >= SHORTEST_MISSPELT and OSA.distance(form, wanted_form) <= SLIPS:
+                msg = (
+                    f"{options.path}: the column {column!r} is not read, but looks like `{wanted}`; "
+                    f"rename it, or say what it is in the options: `columns: {{{name}: {column}}}`"
+                )
+                raise InputError(msg)
 
 
 def _stated_place(options: TableOptions, name: str, wanted: str, header: Sequence[str]) -> int:
