@@ -1,4 +1,4 @@
-"""Labelling, rule by rule (docs/label_rules.md): frames, centre, size, class, negatives, conflicts, counting."""
+"""Labelling, rule by rule: frames, centre, size, class, negatives, conflicts, counting."""
 
 from __future__ import annotations
 
