@@ -206,7 +206,7 @@ class PatientStage:
             identity = self.identities.identity(case.patient_id, case.case_id)
             artifacts, rows = export_case(case, identity, self.folder, self.config)
             ledger.extend(rows)
-            if artifacts:
+            if not any(row.kind == "case" and row.outcome is Outcome.DROPPED for row in rows):
                 exported.append(_exported(case, identity, artifacts, rows))
         return StageOutput(records=exported, ledger=ledger, entered={"case": len(cases)}, left={"case": len(exported)})
 

@@ -319,6 +319,23 @@ def roles(
         typer.echo(f"{rows} descriptions read; written: {output}")
 
 
+@app.command()
+def configuration(
+    output: Annotated[Path, typer.Option(help="Markdown page to write.")] = Path("docs/configuration.md"),
+) -> None:
+    """Write the configuration reference from the models that validate it."""
+    from weakbox.audit.configuration_reference import render
+    from weakbox.runtime.config import RUNTIME_SECTIONS, SimulationSettings
+    from weakbox.runtime.plugins import load_plugin, plugin_names
+    from weakbox.runtime.store import write_text
+
+    sections = {**configuration_models(), **RUNTIME_SECTIONS, "simulate": SimulationSettings}
+    names = plugin_names("weakbox.sources", "SOURCE")
+    sources = {name: load_plugin("weakbox.sources", name, "SOURCE").options for name in names}
+    write_text(output, render(sections, {"Sources": sources}))
+    typer.echo(f"written: {output}")
+
+
 @app.command("simulate")
 def simulate_cohort(
     folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist.")],

@@ -43,7 +43,7 @@ def _finished_run(folder: Path) -> object:
     from weakbox.simulate.cohort import simulate
 
     with closing(LocalExecutor()) as executor:
-        simulate(folder / "cohort", patients=6, seed=5, registration_error_mm=3.0, with_images=True, executor=executor)
+        simulate(folder / "cohort", patients=4, seed=5, registration_error_mm=3.0, with_images=True, executor=executor, image_size="full")
     configuration = main.load_configuration(
         folder / "cohort" / "configs.yaml", [f"output.folder={folder / 'output'}", "export.exporters=[tables]"]
     )

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from benchmarks.measured import Figure, one_core, seconds_of
-from weakbox.simulate.workload import simulate_workload
+from weakbox.simulate.cohort import simulate_workload
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = "preprocessing,extraction,matching"
@@ -30,7 +30,7 @@ def measure(*, radiology: int, pathology: int, targets: int, studies: int, serie
         )
         config = _configuration(folder)
         first, peak = _run(config)
-        seconds = {run["stage"]: run["seconds"] for run in json.loads((folder / "output" / "timings.json").read_text(encoding="utf-8"))}
+        seconds = {run["stage"]: run["seconds"] for run in json.loads((folder / "output" / "audit" / "timings.json").read_text(encoding="utf-8"))}
         again, _ = _run(config)
         rate = _reports_per_second(folder)
     reports = radiology + pathology

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.pipeline import ROOT, run_main
 from weakbox.audit.configuration_reference import render, rows, type_name
 
 
@@ -101,3 +102,9 @@ def test_the_runtimes_own_sections_describe_every_key() -> None:
 
     for model in (*RUNTIME_SECTIONS.values(), SimulationSettings):
         assert [key for key, _, _, meaning in rows(model) if not meaning] == []
+
+
+def test_the_page_in_docs_is_what_the_models_say(tmp_path: Path) -> None:
+    run_main("configuration", "--output", str(tmp_path / "configuration.md"))
+    written = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert (tmp_path / "configuration.md").read_text(encoding="utf-8") == written, "run `python main.py configuration`"

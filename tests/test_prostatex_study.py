@@ -11,10 +11,9 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from tests.pipeline import ROOT, SHARED, run_main
-from weakbox.imaging.volumes import Volume
 from weakbox.records.label import CuratedCase, WeakLabel
 from weakbox.runtime.store import Store
 
@@ -75,20 +74,22 @@ def test_the_label_is_unreviewed_only_because_report_and_coordinate_agree(label:
 
 @pytest.mark.parametrize(("shape", "mask"), [("ellipsoid", "label_ellipsoids_instance"), ("box", "label_boxes_instance")])
 def test_the_segmentation_equals_the_nifti_mask_voxel_for_voxel(shape: str, mask: str, output: Path) -> None:
-    from weakbox.imaging.segmentations import read_segments
-
     nifti = nibabel.load(file_ending(output, f"{mask}.nii.gz"))
     expected = np.asarray(nifti.dataobj).transpose(2, 1, 0) > 0
-    (segment,) = read_segments(file_ending(output, f"seg_{shape}.dcm"))
-    assert np.array_equal(_on_grid_of(segment, nifti, expected.shape), expected)
+    assert np.array_equal(placed_on(nifti, dcmread(file_ending(output, f"seg_{shape}.dcm"))), expected)
 
 
-def _on_grid_of(segment: Volume, nifti: nibabel.Nifti1Image, shape: tuple[int, ...]) -> np.ndarray:
+def placed_on(nifti: nibabel.Nifti1Image, segmentation: Dataset) -> np.ndarray:
+    """The segment's frames on the NIfTI's grid, each placed by its own Image Position (Patient), never by its number."""
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ nifti.affine
-    points = segment.grid.to_lps(np.argwhere(segment.array > 0)[:, ::-1])
-    index = np.rint((points - lps[:3, 3]) @ np.linalg.inv(lps[:3, :3]).T).astype(int)
-    placed = np.zeros(shape, dtype=bool)
-    placed[index[:, 2], index[:, 1], index[:, 0]] = True
+    columns, rows, slices = nifti.shape
+    placed = np.zeros((slices, rows, columns), dtype=bool)
+    for frame, groups in zip(np.atleast_3d(segmentation.pixel_array), segmentation.PerFrameFunctionalGroupsSequence, strict=True):
+        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+        index = np.linalg.inv(lps[:3, :3]) @ (position - lps[:3, 3])
+        assert np.allclose(index, np.rint(index), atol=0.01)
+        assert np.allclose(index[:2], 0, atol=0.01)
+        placed[int(np.rint(index[2]))] = frame > 0
     return placed
 
 
@@ -101,7 +102,7 @@ def test_dciodvfy_finds_no_error(ending: str, output: Path) -> None:
 
 
 def test_the_objects_point_at_the_source_images(output: Path) -> None:
-    sources = {path for path in (DATA / "prostate_dicom/ProstateX/ProstateX-0000").glob("*/4.*/*.dcm")}
+    sources = (DATA / "prostate_dicom/ProstateX/ProstateX-0000").glob("*/4.*/*.dcm")
     uids = {dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in sources}
     segmentation = dcmread(file_ending(output, "seg_ellipsoid.dcm"))
     named = {item.ReferencedSOPInstanceUID for item in segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
