@@ -48,6 +48,8 @@ from weakbox.terminology.gleason import CLINICALLY_SIGNIFICANT_FROM
 from weakbox.text.locations import Location, read_location
 
 STAGE = "postprocessing"
+SIDE_CONFLICT = "side_conflict"
+SIDE_OF_COORDINATE = "side_of_coordinate"
 REVIEW_ONLY = ("contested_", "ambiguous_systematic", "label_side_contradiction")
 """Conflicts with other lesions: they call for a reader, but say nothing against the label's own evidence."""
 
@@ -354,6 +356,8 @@ class _Labeller:
         grading = class_of(gradings)
         location, _ = next(iter(self._locations(lesion)), (Location(), ""))
         conflicts = (*self._conflicts(lesion, gradings, centre, location, box), *problems, *lesion.conflicts)
+        # two sources that say left and right leave the side to a reader; both stay among the votes
+        is_side_known = not {SIDE_CONFLICT, SIDE_OF_COORDINATE}.intersection(conflicts)
         tier = centre.tier if centre else Tier.CASE_LEVEL
         pirads = whole(lesion.finding, "pirads") or (lesion.target.pirads if lesion.target else None)
         return WeakLabel(
@@ -365,9 +369,9 @@ class _Labeller:
             is_clinically_significant=grading.is_significant if grading else None,
             pirads=pirads,
             likert=whole(lesion.finding, "likert") or (lesion.target.likert if lesion.target else None),
-            side=location.side or self._side_of(centre),
+            side=(location.side or self._side_of(centre)) if is_side_known else None,
             zone=location.zone,
-            sectors=location.sectors,
+            sectors=location.sectors if is_side_known else (),
             max_diameter_mm=number(lesion.finding, "max_diameter_mm") or (lesion.target.diameter_mm if lesion.target else None),
             gleason_primary=grading.primary if grading else None,
             gleason_secondary=grading.secondary if grading else None,
@@ -402,7 +406,7 @@ class _Labeller:
         if centre is not None and self.gland is not None and not centre.source.startswith("sector"):
             side = self._side_of(centre)
             if {side, location.side} == {"left", "right"}:
-                found.append("side_of_coordinate")
+                found.append(SIDE_OF_COORDINATE)
             outside = sectors_at(centre.point, self.gland).outside_mm
             if self.gland.source == "gland_mask" and location.zone != "SV" and outside > self.config.outside_gland_mm:
                 found.append("outside_gland")
@@ -462,10 +466,12 @@ def _report_conflicts(lesion: Lesion, radiology: Sequence[ReportExtraction]) -> 
 
 def _word_conflicts(locations: Sequence[Location]) -> list[str]:
     """Words of different sources that place one lesion differently."""
+    sides = {location.side for location in locations} & {"left", "right"}
     zones = {location.zone for location in locations if location.zone}
     levels = [set(location.levels) for location in locations if location.levels]
     is_apart = any(not first & second and "mid" not in first | second for first in levels for second in levels)
-    return [*(["zone_conflict"] if len(zones) > 1 else []), *(["level_conflict"] if is_apart else [])]
+    found = {SIDE_CONFLICT: len(sides) > 1, "zone_conflict": len(zones) > 1, "level_conflict": is_apart}
+    return [code for code, is_found in found.items() if is_found]
 
 
 # The case.

@@ -268,6 +268,8 @@ class _Comparison:
 
     def _link_figures(self) -> Iterator[Figure]:
         made = {name: list(self._links(name)) for name in ("finding-target", "finding-specimen", "target-specimen")}
+        together = [is_right for links in made.values() for is_right in links]
+        yield proportion("link_accuracy", together, "links in labels, of all kinds, whose two records are one lesion")
         for name, links in made.items():
             yield proportion(f"{name}_precision", links, "links in labels whose two records are one lesion")
         for name in made:
@@ -301,8 +303,9 @@ class _Comparison:
 
     def _class_figures(self) -> Iterator[Figure]:
         sampled = [(label, lesion) for label, lesion in self._pairs if lesion.tissue == "targeted"]
+        classed = [(label, lesion) for label, lesion in sampled if label.status is not LesionStatus.UNTESTED]
         yield proportion(
-            "class_accuracy", (_is_class_right(label, lesion) for label, lesion in sampled), "benign or ISUP grade as in targeted tissue"
+            "class_accuracy", (_is_class_right(label, lesion) for label, lesion in classed), "tissue classes that are the targeted tissue's"
         )
         significant = [(label.isup_grade or 0) >= 2 for label, _ in sampled]
         truly = [lesion.isup_grade >= 2 for _, lesion in sampled]

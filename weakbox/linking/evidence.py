@@ -39,7 +39,7 @@ class Weights(Settings):
     distance: float = Field(default=1.6, description="A point at the centre of the described region; less half its square in sigmas.")
     farthest: float = Field(default=-3.0, description="Least that a distance can count.")
     size: float = Field(default=0.6, description="Diameters within 30 %.")
-    other_size: float = Field(default=-0.8, description="One diameter less than half of the other.")
+    other_size: float = Field(default=-3.5, description="One diameter less than 0.45 of the other: almost outweighs an equal label.")
     suspicion: float = Field(default=0.7, description="Equal PI-RADS or five-point score.")
     other_suspicion: float = Field(default=-1.0, description="Scores two or more apart.")
 
@@ -164,7 +164,7 @@ def _look_evidence(first: Features, second: Features, weights: Weights) -> Judge
         ratio = min(first.diameter_mm, second.diameter_mm) / max(first.diameter_mm, second.diameter_mm)
         if ratio >= 0.7:
             found.append((weights.size, "similar size"))
-        elif ratio < 0.5:
+        elif ratio < 0.45:
             found.append((weights.other_size, "other size"))
     if first.suspicion and second.suspicion:
         apart = abs(first.suspicion - second.suspicion)

@@ -121,36 +121,44 @@ _WORDS = {
 } | {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5}
 
 # g-l-e-a-s-o-n with the confusions of optical recognition and typing; or the mark that de-identification left of the name
-_NAME = r"(?:\bg[l1i|][eo]{1,2}a?s+[ao0]n(?:['’]?s)?\b|(?:<(?:PERSON|NAME|PERSOON)>|\[(?:PERSON|NAME)\]|\[\*\*[^\]]{0,20}\*\*\]|\bX{3,6}|_{3,})(?=\s*(?:score|sum|grade|pattern|\d\s*\+)))"
+_NAME = (
+    r"(?:\bg[l1i|][eo]{1,2}a?s+[ao0]n(?:['’]?s)?\b|(?:<(?:PERSON|NAME|PERSOON)>|\[(?:PERSON|NAME)\]|\[\*\*[^\]]{0,20}\*\*\]|\bX{3,6}"
+    r"|_{3,})(?=\s*(?:score|sum|grade|pattern|\d\s*\+)))"
+)
 _PATTERN = r"(?:[1-5]|one|two|three|four|five)"
 _SCORE = r"(?:10|[2-9]|two|three|four|five|six|seven|eight|nine|ten)"
 _LETTERED = r"(?:7\s?[ab]\b)"
 
 _PATTERNS = re.compile(
     rf"(?<![\d.,/+\w-])(?P<primary>{_PATTERN})\s*(?:\+|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
-    rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|(?<=\()|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]|\.\d|\s*(?:%|mm)))?",
+    rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|(?<=\()|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]"
+    rf"|\.\d|\s*(?:%|mm)))?",
     re.IGNORECASE,
 )
 _NAMED_SCORE = re.compile(
-    rf"(?:{_NAME}|\bGS\b|\bGS(?=\d))(?:[\s:,(-]*\b(?:total|combined|overall|score|sum|grade|histologic)\b\)?)*\s*(?:['’]?s\b)?\s*[:=(-]*\s*(?:\b(?:of|is|was)\b\s*)?"
+    rf"(?:{_NAME}|\bGS\b|\bGS(?=\d))(?:[\s:,(-]*\b(?:total|combined|overall|score|sum|grade|histologic)\b\)?)*\s*"
+    rf"(?:['’]?s\b)?\s*[:=(-]*\s*(?:\b(?:of|is|was)\b\s*)?"
     rf"(?P<score>{_LETTERED}|{_SCORE}(?![\w+]|\.\d|\s*(?:\+|plus\b|%|mm|cm|and\s+\d)))",
     re.IGNORECASE,
 )
 _VALUE = r"(?:[1-5]|iii|ii|iv|i|v|one|two|three|four|five)"
 _GROUP = re.compile(
     rf"\b(?:(?:isup|who|prognostic|gleason|epstein)\W{{0,3}}(?:20\d\d\W{{0,3}})?)*"
-    r"(?:grad(?:e|ing)\s*-?\s*groups?(?:ing)?|g\.?g\.?|group\s+grade|prognostic\s+(?:grade\s+)?group|isup(?:\W{0,2}grad(?:e|es|ing)?)?(?:\W{0,2}group)?)"
+    r"(?:grad(?:e|ing)\s*-?\s*groups?(?:ing)?|g\.?g\.?|group\s+grade|prognostic\s+(?:grade\s+)?group|isup(?:\W{0,2}grad(?:e|es|ing)?)?"
+    r"(?:\W{0,2}group)?)"
     r"(?:\s*\((?:isup|who|gg|epstein)[^)\n]{0,24}\))?\s*(?:20\d\d)?\s*(?:[:=#(-]|\bof\b|\bis\b|\bscore\b)*\s*(?:grade\s+group\s+)?"
     rf"(?P<group>{_VALUE})\b(?:\s*(?:-|–|\bto\b|\bor\b)\s*(?P<upper>{_VALUE})\b)?(?![\w+]|\.\d|\s*(?:\+|%|mm))",
     re.IGNORECASE,
 )
 _TRAILING_GROUP = re.compile(rf"[\s,;(]*\bgroup\s+(?P<group>{_VALUE})\b", re.IGNORECASE)
 _PRIMARY = re.compile(
-    rf"\b(?:primary|predominant|most\s+common|major)\b(?:\s*\(?{_NAME}\)?)?\s*(?:gleason\s+)?(?:pattern|grade)?[\s:=-]*(?:is|of)?\s*(?:pattern|grade)?\s*(?P<pattern>[1-5])\b(?!\s*(?:%|\+))",
+    rf"\b(?:primary|predominant|most\s+common|major)\b(?:\s*\(?{_NAME}\)?)?\s*(?:gleason\s+)?(?:pattern|grade)?[\s:=-]*(?:is|of)?\s*"
+    rf"(?:pattern|grade)?\s*(?P<pattern>[1-5])\b(?!\s*(?:%|\+))",
     re.IGNORECASE,
 )
 _SECONDARY = re.compile(
-    rf"\b(?:secondary|second\s+most\s+common|minor)\b(?:\s*\(?{_NAME}\)?)?\s*(?:gleason\s+)?(?:pattern|grade)?[\s:=-]*(?:is|of)?\s*(?:pattern|grade)?\s*(?P<pattern>[1-5])\b(?!\s*(?:%|\+))",
+    rf"\b(?:secondary|second\s+most\s+common|minor)\b(?:\s*\(?{_NAME}\)?)?\s*(?:gleason\s+)?(?:pattern|grade)?[\s:=-]*(?:is|of)?\s*"
+    rf"(?:pattern|grade)?\s*(?P<pattern>[1-5])\b(?!\s*(?:%|\+))",
     re.IGNORECASE,
 )
 _MAX_BETWEEN_PATTERNS = 120
