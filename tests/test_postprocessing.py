@@ -291,7 +291,7 @@ def test_rule_4_without_tissue_the_label_is_imaging_only() -> None:
 def test_rule_4_a_sheet_that_knows_only_significance_gives_it() -> None:
     yes, no = (label_of(lesion(target=target(is_clinically_significant=value))) for value in (True, False))
     assert (yes.status, yes.isup_grade, yes.is_clinically_significant) == (LesionStatus.CANCER, None, True)
-    assert no.is_clinically_significant is False
+    assert (no.status, no.is_clinically_significant) == (LesionStatus.NOT_SIGNIFICANT, False)
 
 
 def test_rule_4_the_report_counts_before_the_sheet_and_their_disagreement_is_shown() -> None:

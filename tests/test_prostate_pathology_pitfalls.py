@@ -111,7 +111,8 @@ def test_h15_a_pirads_category_in_the_clinical_field_is_no_finding() -> None:
 
 def test_h16_a_composite_grade_beats_the_highest_core_and_both_are_kept() -> None:
     document = read(
-        "A. Prostate, left base: adenocarcinoma 4+4=8\nB. Left mid: adenocarcinoma 3+4=7\n\nOverall/composite grade group 3; highest core 4+4"
+        "A. Prostate, left base: adenocarcinoma 4+4=8\nB. Left mid: adenocarcinoma 3+4=7"
+        "\n\nOverall/composite grade group 3; highest core 4+4"
     )
     assert document["overall"]["isup_grade"] == 3
     assert document["specimens"][0]["isup_grade"] == 4
@@ -182,7 +183,8 @@ def test_i5_core_counts_of_the_case() -> None:
 
 def test_i12_the_conclusion_wins_over_the_microscopy_and_the_conflict_is_flagged() -> None:
     document = read(
-        "MICROSCOPY:\nA: Prostate with adenocarcinoma 3+4=7, tumour length 3 mm\nCONCLUSION:\nA: Left base: adenocarcinoma 3+4=7, tumour length 7.5 mm"
+        "MICROSCOPY:\nA: Prostate with adenocarcinoma 3+4=7, tumour length 3 mm"
+        "\nCONCLUSION:\nA: Left base: adenocarcinoma 3+4=7, tumour length 7.5 mm"
     )
     assert document["specimens"][0]["tumor_length_mm"] == 7.5
     assert {"path": "specimens[0].tumor_length_mm", "code": "conflict"}.items() <= document["flags"][0].items()
@@ -220,7 +222,8 @@ def test_m1_escaped_line_breaks_are_joined_and_spans_point_into_the_raw_text() -
 
 def test_m4_an_addendum_that_corrects_the_side_supersedes_it() -> None:
     document = read(
-        "DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7\nADDENDUM: Corrected: specimen A is from the RIGHT apex, not left."
+        "DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7"
+        "\nADDENDUM: Corrected: specimen A is from the RIGHT apex, not left."
     )
     assert document["specimens"][0]["side"] == "right"
     assert "superseded" in codes(document)
@@ -228,7 +231,8 @@ def test_m4_an_addendum_that_corrects_the_side_supersedes_it() -> None:
 
 def test_m5_an_addendum_above_the_body_still_supersedes_it() -> None:
     document = read(
-        "ADDENDUM:\nSpecimen A is amended to Gleason 4+3=7, grade group 3.\nEND OF ADDENDUM\nFINAL DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7"
+        "ADDENDUM:\nSpecimen A is amended to Gleason 4+3=7, grade group 3."
+        "\nEND OF ADDENDUM\nFINAL DIAGNOSIS:\nA. Prostate, left apex, biopsy: adenocarcinoma 3+4=7"
     )
     assert document["specimens"][0]["isup_grade"] == 3
 

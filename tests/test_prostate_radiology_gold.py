@@ -18,7 +18,9 @@ from weakbox.records.stated import FieldValue, Stated
 from weakbox.text.normalise import normalise
 from weakbox.text.sections import find_sections
 
-GOLD = [json.loads(line) for line in (Path(__file__).parent / "data" / "prostate_radiology_gold.jsonl").read_text(encoding="utf-8").splitlines()]
+GOLD = [
+    json.loads(line) for line in (Path(__file__).parent / "data" / "prostate_radiology_gold.jsonl").read_text(encoding="utf-8").splitlines()
+]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SCORER = SHARED / "tools" / "score_extraction.py"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from weakbox.records.report import SectionKind
@@ -92,7 +94,7 @@ def test_pathology_headings_are_known() -> None:
 def test_sections_cover_the_text_in_order() -> None:
     text = normalise(f"MRI\nFINDINGS: x.\n{LEGEND}\nIMPRESSION: y.\nADDENDUM: z.")
     sections = find_sections(text)
-    for before, after in zip(sections, sections[1:], strict=False):
+    for before, after in itertools.pairwise(sections):
         gap = text.text[before.end : after.start]
         assert not gap.strip() or (after.heading is not None and after.heading[0] == before.end)
     assert sections[0].start == 0

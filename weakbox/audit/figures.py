@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 BOX_BIN_MM = 2.0
 CONFIDENCE_BINS = 20
-PATHOLOGY_COLUMNS = ("not tested", "benign", "ISUP 1", "ISUP 2", "ISUP 3", "ISUP 4", "ISUP 5", "not graded")
-CLASS_COLOURS = ("#94a3b8", "#60a5fa", "#fde68a", "#fbbf24", "#f97316", "#dc2626", "#7f1d1d", "#a78bfa")
+PATHOLOGY_COLUMNS = ("not tested", "benign", "not significant", "ISUP 1", "ISUP 2", "ISUP 3", "ISUP 4", "ISUP 5", "not graded")
+CLASS_COLOURS = ("#94a3b8", "#60a5fa", "#a7f3d0", "#fde68a", "#fbbf24", "#f97316", "#dc2626", "#7f1d1d", "#a78bfa")
 """Grey and blue for what is no cancer, darkening from yellow to red with the grade."""
 
 AXIS_NAMES = ("left-right", "antero-posterior", "cranio-caudal")
@@ -51,6 +51,8 @@ def pathology_column(label: WeakLabel) -> str:
         return PATHOLOGY_COLUMNS[0]
     if label.status is LesionStatus.BENIGN:
         return PATHOLOGY_COLUMNS[1]
+    if label.status is LesionStatus.NOT_SIGNIFICANT:
+        return PATHOLOGY_COLUMNS[2]
     return f"ISUP {label.isup_grade}" if label.isup_grade is not None else PATHOLOGY_COLUMNS[-1]
 
 

@@ -38,6 +38,7 @@ CLASS_INDEX = {
     "ISUP 3": 5,
     "ISUP 4": 6,
     "ISUP 5": 7,
+    "not significant": 8,
 }
 """MONAI counts classes from 0."""
 FOLDS = 5

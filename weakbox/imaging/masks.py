@@ -107,8 +107,8 @@ class Overlap:
 
 
 def severity(label: WeakLabel) -> tuple[int, int, float, str]:
-    """What orders labels where masks overlap: cancer before untested before benign, grade, confidence; ids break ties."""
-    rank = {LesionStatus.CANCER: 2, LesionStatus.UNTESTED: 1, LesionStatus.BENIGN: 0}[label.status]
+    """What orders labels where masks overlap: cancer, untested, not significant, benign; then grade, confidence, id."""
+    rank = {LesionStatus.CANCER: 3, LesionStatus.UNTESTED: 2, LesionStatus.NOT_SIGNIFICANT: 1, LesionStatus.BENIGN: 0}[label.status]
     return rank, label.isup_grade or 0, label.confidence, label.label_id
 
 

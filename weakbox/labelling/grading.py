@@ -115,9 +115,11 @@ def class_of(gradings: Sequence[Grading]) -> Grading | None:
 
 
 def status_of(grading: Grading | None) -> LesionStatus:
-    """Cancer, benign, or untested without tissue."""
+    """Cancer, benign, not significant (of which benign and ISUP 1 are not told apart), or untested without tissue."""
     if grading is None:
         return LesionStatus.UNTESTED
+    if not grading.is_cancer and grading.isup is None:
+        return LesionStatus.NOT_SIGNIFICANT
     return LesionStatus.CANCER if grading.is_cancer else LesionStatus.BENIGN
 
 

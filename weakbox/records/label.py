@@ -66,10 +66,14 @@ class Box:
 
 
 class LesionStatus(StrEnum):
-    """What tissue says of a lesion; ``untested`` is imaging only."""
+    """What tissue says of a lesion; ``untested`` is imaging only.
+
+    ``not_significant``: a table only says that it is no clinically significant cancer, so benign or ISUP 1 (PROSTATEx).
+    """
 
     CANCER = "cancer"
     BENIGN = "benign"
+    NOT_SIGNIFICANT = "not_significant"
     UNTESTED = "untested"
 
 

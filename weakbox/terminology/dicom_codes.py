@@ -149,7 +149,17 @@ def sector_codes(sector_ids: Iterable[str]) -> tuple[DicomCode, ...]:
     return tuple(sector_code(sector_id) for sector_id in sector_ids if sector_id in SECTOR_BY_ID)
 
 
-CLASS_CODES = {"ISUP 1": 1, "ISUP 2": 2, "ISUP 3": 3, "ISUP 4": 4, "ISUP 5": 5, "benign": 6, "untested": 7, "cancer, not graded": 8}
+CLASS_CODES = {
+    "ISUP 1": 1,
+    "ISUP 2": 2,
+    "ISUP 3": 3,
+    "ISUP 4": 4,
+    "ISUP 5": 5,
+    "benign": 6,
+    "untested": 7,
+    "cancer, not graded": 8,
+    "not significant": 9,
+}
 """Voxel values of exported class maps (our own code; 0 is background). Also written beside every class map."""
 
 
@@ -161,4 +171,4 @@ def class_name(status: LesionStatus, isup_grade: int | None) -> str:
     """
     if status is LesionStatus.CANCER:
         return f"ISUP {isup_grade}" if isup_grade else "cancer, not graded"
-    return status.value
+    return status.value.replace("_", " ")

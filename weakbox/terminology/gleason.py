@@ -131,8 +131,9 @@ _LETTERED = r"(?:7\s?[ab]\b)"
 
 _PATTERNS = re.compile(
     rf"(?<![\d.,/+\w-])(?P<primary>{_PATTERN})\s*(?:\+|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
-    rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|(?<=\()|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]"
-    rf"|\.\d|\s*(?:%|mm)))?",
+    rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]|\.\d"
+    rf"|\s*(?:%|mm))"
+    r"|\s*\(\s*(?P<bracketed>10|[6-9])(?=\s*\)))?",
     re.IGNORECASE,
 )
 _NAMED_SCORE = re.compile(
@@ -195,8 +196,9 @@ def _read_patterns(text: str) -> list[Grade]:
             continue
         primary, secondary = _number(match["primary"]), _number(match["secondary"])
         at = (match.start("primary"), match.end("secondary"))
-        score = primary + secondary if match["score"] is None else _number(match["score"])
-        score_at = at if match["score"] is None else match.span("score")
+        written = "score" if match["score"] else "bracketed" if match["bracketed"] else None
+        score = _number(match[written]) if written else primary + secondary
+        score_at = match.span(written) if written else at
         grades.append(Grade(primary=primary, secondary=secondary, score=score, patterns_at=at, score_at=score_at))
     return grades
 

@@ -1,0 +1,36 @@
+"""What a way to read reports is: one method, which never raises for what a report says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Flag, ReportExtraction
+from weakbox.records.report import Report
+
+
+class Extractor(Protocol):
+    """Reads one report. A report it does not understand is an abstention; an error on one report is a failure, as a value."""
+
+    name: str
+
+    def extract(self, report: Report) -> ReportExtraction | ExtractionFailure:
+        """What ``report`` states."""
+        ...
+
+
+ExtractorFactory = Callable[[Mapping[str, Any]], Extractor]
+"""What a file in this package publishes as ``EXTRACTOR``: the extractor for its options of the configuration."""
+
+
+def abstain(report: Report, organ: str, extractor: str, code: str, detail: str = "") -> ReportExtraction:
+    """A report that is not read, with the reason (``empty``, ``wrong_organ``, ``unreadable``)."""
+    return ReportExtraction(
+        report_id=report.report_id,
+        patient_id=report.patient_id,
+        report_type=report.report_type,
+        organ=organ,
+        status=ExtractionStatus.ABSTAINED,
+        flags=(Flag(path="", code=code, detail=detail),),
+        extractor=extractor,
+    )

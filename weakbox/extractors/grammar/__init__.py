@@ -1,0 +1,1 @@
+"""Report grammars: hand-written rules an organ and a report type, over the text layer."""

@@ -1,0 +1,1 @@
+"""How pathology reports of the prostate are read: passages, specimens, diagnoses, grades, cores and extents."""

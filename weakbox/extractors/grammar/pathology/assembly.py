@@ -1,0 +1,220 @@
+"""Puts the blocks of all passages together: one entry a specimen, or a group reported together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.passages import Role
+from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
+from weakbox.extractors.grammar.pathology.specimens import Reader, merge, rank
+from weakbox.organs.prostate import LEVELS
+from weakbox.records.stated import FieldValue
+
+_SUPPORTING = (Role.AMENDMENT, Role.ADDENDUM, Role.COMMENT, Role.GROSS, Role.SPECIMEN_LIST)
+_SIDE_MAP = re.compile(
+    r"\b(?P<first>\d{1,2}|[A-Z])\s*(?:-|to|through)\s*(?P<last>\d{1,2}|[A-Z])\s*(?:[:=,(]|are|from|were|is)?\s*(?:the\s+|all\s+)?"
+    r"(?P<side>right|left)\b",
+    re.IGNORECASE,
+)
+_REST = re.compile(
+    r"\b(?:all\s+|the\s+)?(?:remaining|other|rest\s+of\s+the)\s+(?:specimens?|parts?|cores?|biops(?:y|ies)|samples?|containers?)\b"
+    r"(?P<words>[^.\n]{0,120})|\b(?:remaining|remainder|rest)\s*[:-]\s*(?P<more>[^.\n]{0,120})",
+    re.IGNORECASE,
+)
+
+Key = tuple[object, ...]
+Reading = tuple[Role, int, Facts]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A specimen while it is put together."""
+
+    key: Key
+    label: Fact | None
+    position: int
+    readings: list[Reading] = field(default_factory=list)
+    members: list[Facts] = field(default_factory=list)
+    """Of a group: what list or gross description says of each of its specimens."""
+
+    @property
+    def ordinals(self) -> tuple[int, ...]:
+        """The specimens that the label names; empty without a label."""
+        return self.key[1] if self.key[0] == "label" else ()  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A specimen's label and facts."""
+
+    label: Fact | None
+    position: int
+    facts: Facts
+
+
+def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
+    """The specimens in the order of their labels, or of the text where they have none."""
+    read = [(block, reader.read(block)) for block in blocks]
+    entries = _primary_entries(read)
+    sides = _side_map(reader.text, blocks)
+    for block, facts in read:
+        _support(entries, block, facts)
+    entries += _only_listed(read, entries)
+    for entry in entries:
+        entry.readings += [
+            (Role.SPECIMEN_LIST, 0, facts) for ordinals, facts in sides if entry.ordinals and set(entry.ordinals) <= ordinals
+        ]
+    _spread_rest(reader, entries, blocks)
+    ordered = sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
+    merged = [
+        Assembled(
+            label=entry.label, position=entry.position, facts=_with_members(merge(entry.readings), entry.members, len(entry.ordinals))
+        )
+        for entry in ordered
+    ]
+    return [specimen for specimen in merged if _says_something(specimen, sides)]
+
+
+def _primary_entries(read: Sequence[tuple[Block, Facts]]) -> list[Entry]:
+    roles = [block.passage.role for block, facts in read if block.passage.role not in _SUPPORTING]
+    if not roles:
+        return []
+    best = min(roles, key=rank)
+    entries: list[Entry] = []
+    for block, facts in read:
+        if block.passage.role is best:
+            _add(entries, block, facts)
+    return entries
+
+
+def _add(entries: list[Entry], block: Block, facts: Facts) -> None:
+    key = _key(block, facts)
+    known = next((entry for entry in entries if entry.key == key), None)
+    if known is None:
+        known = Entry(key=key, label=_label(block), position=block.start)
+        entries.append(known)
+    known.readings.append((block.passage.role, block.passage.order, facts))
+
+
+def _key(block: Block, facts: Facts) -> Key:
+    if block.label is not None:
+        return ("label", block.label.ordinals)
+    place = tuple(facts[name].value if name in facts else None for name in ("target", *LOCATION_FIELDS))
+    return ("site", place)
+
+
+def _label(block: Block) -> Fact | None:
+    if block.label is None:
+        return None
+    return Fact(value=block.label.written, spans=((block.label.start, block.label.end),), confidence=0.98, rule="label")
+
+
+def _support(entries: list[Entry], block: Block, facts: Facts) -> None:
+    """Facts of another passage go to the specimen of the same label, or to the group that it is part of."""
+    if any(block.passage.role == role and facts is known for entry in entries for role, _, known in entry.readings):
+        return
+    key = _key(block, facts)
+    reading = (block.passage.role, block.passage.order, facts)
+    for entry in entries:
+        if entry.key == key:
+            entry.readings.append(reading)
+            return
+    if block.label is None:
+        return
+    own = set(block.label.ordinals)
+    for entry in entries:
+        names = set(entry.ordinals)
+        if names and own < names:
+            entry.members.append(facts)
+        elif names and names < own and block.passage.role is Role.SPECIMEN_LIST:
+            entry.readings.append(
+                (block.passage.role, block.passage.order, {n: f for n, f in facts.items() if n in (*LOCATION_FIELDS, "target")})
+            )
+
+
+def _with_members(facts: Facts, members: Sequence[Facts], size: int) -> Facts:
+    """Where a group states no place or number of cores, its members' places are joined and their cores added."""
+    joined: Facts = {}
+    places = [member for member in members if any(name in member for name in LOCATION_FIELDS)]
+    if places and not any(name in facts for name in LOCATION_FIELDS):
+        joined |= _joined_places(places)
+    totals = [member["cores_total"] for member in members if "cores_total" in member]
+    if len(totals) == size and size > 1:
+        spans = tuple(span for total in totals for span in total.spans)
+        joined["cores_total"] = Fact(value=sum(int(total.number) for total in totals), spans=spans, confidence=0.9, rule="members")
+    targets = {member["target"].value: member["target"] for member in members if "target" in member}
+    if len(targets) == 1 and len(members) == size:
+        joined["target"] = next(iter(targets.values()))
+    return {**joined, **facts}
+
+
+def _joined_places(places: Sequence[Facts]) -> Facts:
+    joined: Facts = {}
+    for name in LOCATION_FIELDS:
+        stated = [place[name] for place in places if name in place]
+        if not stated:
+            continue
+        values = list(dict.fromkeys(fact.value for fact in stated))
+        spans = tuple(dict.fromkeys(span for fact in stated for span in fact.spans))
+        value = values[0] if len(values) == 1 and (len(stated) == len(places) or name == "levels") else _union(name, values)
+        if value is not None:
+            joined[name] = Fact(value=value, spans=spans, confidence=0.9, rule="members")
+    return joined
+
+
+def _union(name: str, values: Sequence[FieldValue]) -> FieldValue | None:
+    if name == "side":
+        return "bilateral" if len(values) > 1 else None
+    if name == "levels":
+        present = {level for value in values if isinstance(value, tuple) for level in value}
+        return tuple(level for level in LEVELS if level in present)
+    return None
+
+
+def _only_listed(read: Sequence[tuple[Block, Facts]], entries: Sequence[Entry]) -> list[Entry]:
+    """Specimens that are listed or described but have no diagnosis of their own."""
+    named = {ordinal for entry in entries for ordinal in entry.ordinals}
+    has_sites = bool(entries) and not named
+    added: list[Entry] = []
+    for block, facts in sorted(read, key=lambda pair: rank(pair[0].passage.role)):
+        if block.label is None or has_sites or block.passage.role in (Role.GROSS, Role.COMMENT, Role.ADDENDUM):
+            continue
+        if not set(block.label.ordinals) & named:
+            _add(added, block, facts)
+    return added
+
+
+def _side_map(text: str, blocks: Sequence[Block]) -> list[tuple[set[int], Facts]]:
+    """ "Cores 1-6 right, 7-12 left": which labels lie on which side."""
+    if not blocks:
+        return []
+    found = []
+    for match in _SIDE_MAP.finditer(text):
+        first, last = (int(part) if part.isdigit() else ord(part.upper()) - 64 for part in (match["first"], match["last"]))
+        if first < last:
+            found.append((set(range(first, last + 1)), location_facts(text, *match.span("side"))))
+    return found if len(found) > 1 else []
+
+
+def _spread_rest(reader: Reader, entries: Sequence[Entry], blocks: Sequence[Block]) -> None:
+    """ "All other specimens: benign" goes to every specimen without a diagnosis."""
+    without = [entry for entry in entries if not any("diagnosis" in facts for _, _, facts in entry.readings)]
+    if not without:
+        return
+    match = _REST.search(reader.text)
+    if match is None:
+        return
+    span: TextRange = match.span("words") if match["words"] is not None else match.span("more")
+    facts = reader.read_stretch(*span)
+    for entry in without:
+        entry.readings.append((Role.DIAGNOSIS, 0, {name: fact for name, fact in facts.items() if name == "diagnosis"}))
+
+
+def _says_something(specimen: Assembled, sides: Sequence[tuple[set[int], Facts]]) -> bool:
+    if not specimen.facts:
+        return specimen.label is not None and not sides
+    return not (sides and not set(specimen.facts) - set(LOCATION_FIELDS))

@@ -1,0 +1,213 @@
+"""What is said of the case as a whole: procedure, stated grade and core counts, and what a report says of the past."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
+from weakbox.extractors.grammar.pathology.passages import Passage, Role
+from weakbox.extractors.grammar.pathology.specimens import GRADE_FIELDS, Reader, grade_facts, rank, read_grades_at
+
+_PROCEDURES = (
+    (
+        "prostatectomy",
+        re.compile(
+            r"\b(?:radical|robot\w*[- ]?(?:assisted)?|laparoscopic|retropubic|perineal|simple|total|salvage|open)?\s*"
+            r"(?:\w+\s+)?prostatectom(?:y|ies)\b|\bRALP\b|\bRRP\b|\bRARP\b|\bprostato-?vesiculectomy\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "turp",
+        re.compile(
+            r"\bTURP?s?\b|\bTUR-P\b|\btrans-?urethral (?:resection|prostat\w+)|\bprostat\w* (?:chips|chippings|curettings)|\bHoLEP\b",
+            re.IGNORECASE,
+        ),
+    ),
+    ("biopsy", re.compile(r"\bbiops(?:y|ies|ied)\b|\bneedle\b|\bTRUS\b|\bbx\b|\btru-?cut\b|\bprostat\w* cores?\b", re.IGNORECASE)),
+)
+_CORES = re.compile(r"\bcores?\b", re.IGNORECASE)
+_NOT_DONE = re.compile(
+    r"\b(?:previous|prior|earlier|history of|s/p|status post|post|recommend\w*|consider\w*|planned|after|before|future|subsequent"
+    r"|following|candidate for|eligible for|at)\W+(?:\w+\W+){0,3}$",
+    re.IGNORECASE,
+)
+_PROCEDURE_ROLES = (Role.SPECIMEN_LIST, Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE, Role.GROSS, Role.MICROSCOPY)
+
+_PAST = re.compile(
+    r"\b(?:previous(?:ly)?|prior|earlier|history\s+of|known|past|formerly|outside\s+(?:report|diagnosis|biopsy)|originally|initially)\b"
+    r"(?P<between>[^.;\n]{0,100}?)(?:gleason|carcinoma|cancer|grade\s+group|isup|\d\s*\+\s*\d|benign|biops(?:y|ies)|HGPIN|ASAP)[^.;\n]*"
+    r"|\b(?:biops(?:y|ies)|specimen|TURP|resection)\s+(?:of|from|in|dated|performed)\s+(?:\w+\s+)?(?:19|20)\d\d\b[^.;\n]*|\b(?:in|from"
+    r"|dated)\s+(?:\w+\s+)?(?:19|20)\d\d\s*[:,(]?[^.;\n]{0,40}(?:gleason|grade\s+group|\d\s*\+\s*\d)[^.;\n]*",
+    re.IGNORECASE,
+)
+_NOW = re.compile(r"\b(?:now|currently|current|today|present (?:biops|specimen)|this (?:biopsy|specimen))\b", re.IGNORECASE)
+_REPLACED = re.compile(
+    r"(?P<old>[^.;\n]*?)\b(?:should\s+(?:read|be|have\s+(?:read|been))|(?:is|are|was|were|has been|have been)?\s*(?:amended|revised"
+    r"|changed|corrected|upgraded|downgraded|reclassified|updated)(?:\s+from(?P<from>[^.;\n]*?))?\s+(?:to|as)\b|is\s+now|are\s+now"
+    r"|supersedes\b)",
+    re.IGNORECASE,
+)
+_DISMISSED = re.compile(
+    r"\b(?:not|rather\s+than|instead\s+of|in\s+place\s+of|and\s+not)\s+(?:the\s+)?(?:left|right|gleason|grade\s+group|isup|\d\s*\+\s*\d"
+    r"|benign|as\s+)[^.;,\n]*?(?=[.;,\n)]|\bto\b|$)",
+    re.IGNORECASE,
+)
+_STATED_CASE = re.compile(
+    r"\b(?:overall|composite|global|case|summary|final|total|highest|worst|combined|dominant|conclusion)\b", re.IGNORECASE
+)
+_COMPOSITE = re.compile(r"\b(?:overall|composite|global|case[- ]level|(?:of|for) the case)\b", re.IGNORECASE)
+_HIGHEST = re.compile(r"\b(?:highest|worst|maximum)\b", re.IGNORECASE)
+_NAMES_A_SPECIMEN = re.compile(
+    r"\b(?i:specimens?|parts?|containers?|samples?|cores?|sites?|biops(?:y|ies))\s*#?\s*(?:[A-Z]|\d{1,2}|[IVX]+)\b(?!\s*(?:of|cores?|/))"
+)
+_SENTENCE = re.compile(r"[^.;\n]+(?:[.;](?!\s)[^.;\n]+)*")
+
+
+def read_procedure(text: str, passages: Sequence[Passage]) -> Fact | None:
+    """How the tissue was obtained: the first procedure named, in the order list, diagnosis, synoptic, gross; cores mean biopsy."""
+    for role in _PROCEDURE_ROLES:
+        found = [hit for passage in passages if passage.role is role for hit in _procedures(text, passage.start, passage.end)]
+        if found:
+            position, name, span = min(found)
+            return Fact(value=name, spans=(span,), confidence=0.97 if position >= 0 else 0.9, rule="procedure")
+    for passage in passages:
+        match = _CORES.search(text, passage.start, passage.end)
+        if match and passage.role in (*_PROCEDURE_ROLES, Role.AMENDMENT):
+            return Fact(value="biopsy", spans=(match.span(),), confidence=0.85, rule="cores")
+    return None
+
+
+def _procedures(text: str, start: int, end: int) -> list[tuple[int, str, TextRange]]:
+    found = []
+    for name, pattern in _PROCEDURES:
+        for match in pattern.finditer(text, start, end):
+            if not _NOT_DONE.search(text[max(start, match.start() - 40) : match.start()]):
+                cut = match[0]
+                found.append((match.start(), name, (match.start() + len(cut) - len(cut.lstrip()), match.end())))
+                break
+    return found
+
+
+def mask_past(text: str, passages: Sequence[Passage]) -> str:
+    """The text with earlier specimens, replaced values and dismissed ones blanked, so that they are not read as current."""
+    ranges: list[TextRange] = []
+    for passage in passages:
+        ranges += passage.asides
+        if passage.role in (Role.AMENDMENT, Role.ADDENDUM):
+            ranges += _replaced(text, passage)
+            ranges += [match.span() for match in _DISMISSED.finditer(text, passage.start, passage.end)]
+        ranges += [_past(match) for match in _PAST.finditer(text, passage.start, passage.end)]
+    return blank(text, ranges)
+
+
+def _past(match: re.Match[str]) -> TextRange:
+    now = _NOW.search(match[0])
+    return match.start(), match.start() + now.start() if now else match.end()
+
+
+def _replaced(text: str, passage: Passage) -> list[TextRange]:
+    ranges = []
+    for match in _REPLACED.finditer(text, passage.start, passage.end):
+        if match["from"] is not None:
+            ranges.append(match.span("from"))
+        is_value = re.search(r"\d\s*\+\s*\d|grade group\s*\d|benign|carcinoma|\b(?:left|right)\b", match["old"], re.IGNORECASE)
+        has_new = re.search(
+            r"\d\s*\+\s*\d|grade group\s*\d|benign|carcinoma|\b(?:left|right)\b", text[match.end() : match.end() + 80], re.IGNORECASE
+        )
+        if is_value and has_new:
+            ranges.append((match.start("old") + is_value.start(), match.end("old")))
+    return ranges
+
+
+def read_case(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> tuple[Facts, Facts]:
+    """Facts that the report states of the case, and all that the stretches say (for a lone specimen).
+
+    The first holds grade and core counts only; a composite grade beats the highest.
+    """
+    stated: Facts = {}
+    everything: Facts = {}
+    for role, (start, end) in sorted(stretches, key=lambda stretch: (rank(stretch[0]), stretch[1])):
+        if role in (Role.GROSS, Role.SPECIMEN_LIST) or (
+            role in (Role.AMENDMENT, Role.ADDENDUM) and _NAMES_A_SPECIMEN.search(reader.text, start, end)
+        ):
+            continue
+        facts = _of_comment(reader, start, end) if role is Role.COMMENT else reader.read_stretch(start, end)
+        everything = combine(everything, facts)
+        case = {name: fact for name, fact in facts.items() if name.startswith("cores_")}
+        stated = combine(stated, {**case, **case_grade(reader.text, start, end)}) if role is not Role.COMMENT else combine(stated, facts)
+    return stated, everything
+
+
+def case_grade(text: str, start: int, end: int) -> Facts:
+    """The grade that a stretch states of the case: the composite one where one is named, otherwise the highest."""
+    grades = read_grades_at(text, start, end)
+    if not grades:
+        return {}
+    composite = [g for g in grades if _COMPOSITE.search(_lead(text, start, g.start)) and not _HIGHEST.search(_lead(text, start, g.start))]
+    chosen = composite[0] if composite else max(grades, key=lambda g: g.severity)
+    facts = grade_facts(chosen)
+    if composite:
+        facts = {
+            name: Fact(value=f.value, spans=f.spans, confidence=f.confidence, rule="composite", flags=f.flags) for name, f in facts.items()
+        }
+    return facts
+
+
+def _lead(text: str, start: int, position: int) -> str:
+    begin = max((text.rfind(mark, start, position) for mark in (".", ";", "\n")), default=-1)
+    return text[max(start, begin + 1) : position]
+
+
+def _of_comment(reader: Reader, start: int, end: int) -> Facts:
+    """A comment counts only where a sentence says that it speaks of the case."""
+    facts: Facts = {}
+    for sentence in _SENTENCE.finditer(reader.text, start, end):
+        if _STATED_CASE.search(sentence[0]):
+            read = reader.read_stretch(*sentence.span())
+            cores = {name: fact for name, fact in read.items() if name.startswith("cores_")}
+            facts = combine(facts, {**cores, **case_grade(reader.text, *sentence.span())})
+    return facts
+
+
+def overall_grade(stated: Facts, specimens: Sequence[Facts]) -> Facts:
+    """The case's grade: as stated, otherwise of the highest-grade specimen; parts that are not stated are filled where both agree."""
+    graded = [facts for facts in specimens if any(name in facts for name in GRADE_FIELDS)]
+    highest = max(graded, key=_severity) if graded else {}
+    own = {name: fact for name, fact in stated.items() if name in GRADE_FIELDS}
+    if not own:
+        return {name: fact for name, fact in highest.items() if name in GRADE_FIELDS}
+    if "isup_grade" in own and "isup_grade" in highest and own["isup_grade"].value != highest["isup_grade"].value:
+        return {
+            name: Fact(value=f.value, spans=f.spans, confidence=f.confidence, rule=f.rule, flags=(*f.flags, "composite"))
+            for name, f in own.items()
+        }
+    filled = {name: fact for name, fact in highest.items() if name in GRADE_FIELDS and name not in own}
+    return {**own, **filled} if _fits(own, highest) else own
+
+
+def _fits(own: Facts, highest: Facts) -> bool:
+    return all(own[name].value == highest[name].value for name in GRADE_FIELDS if name in own and name in highest)
+
+
+def _severity(facts: Facts) -> tuple[int, int, int]:
+    def number(name: str) -> int:
+        fact = facts.get(name)
+        return int(fact.number) if fact is not None else 0
+
+    return number("isup_grade") or (2 if number("gleason_score") == 7 else 0), number("gleason_score"), number("gleason_primary")
+
+
+def case_cores(stated: Facts, specimens: Sequence[Facts]) -> Facts:
+    """Core counts of the case: as stated, otherwise the sum over specimens where all of them state it."""
+    facts: Facts = {}
+    for name in ("cores_positive", "cores_total"):
+        if name in stated:
+            facts[name] = stated[name]
+        elif specimens and all(name in specimen for specimen in specimens):
+            spans = tuple(dict.fromkeys(span for specimen in specimens for span in specimen[name].spans))
+            total = sum(int(specimen[name].number) for specimen in specimens)
+            confidence = min(specimen[name].confidence for specimen in specimens)
+            facts[name] = Fact(value=total, spans=spans, confidence=confidence, rule="sum")
+    return facts

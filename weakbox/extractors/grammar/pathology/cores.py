@@ -1,0 +1,297 @@
+"""How many cores a specimen has and how many of them hold cancer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from weakbox.extractors.grammar.pathology.diagnoses import Mention
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+
+_WORDS = {
+    word: number
+    for number, word in enumerate(
+        (
+            *(
+                "zero",
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "thirteen",
+                "fourteen",
+            ),
+            *("fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+        )
+    )
+} | {"single": 1, "none": 0, "no": 0, "a": 1, "both": 2, "twenty-four": 24, "twenty-two": 22}
+_WORD = (
+    r"(?:zero|one|two|three|four|five|sixteen|six|seventeen|seven|eighteen|eight|nineteen|nine|ten|eleven|twelve|thirteen|fourteen"
+    r"|fifteen|twenty|single)"
+)
+_N = rf"(?:\d{{1,2}}|{_WORD})"
+_CORE = r"(?:cores?|bx|biops(?:y|ies)(?!\s*:))"
+_ADJECTIVES = r"(?:(?!of\b|with\b|and\b|x\b|gauge\b|ga?\b|mm\b|cm\b|containing\b|involv|positive|are\b|is\b)[\w'/-]+,?\s+){0,4}?"
+_NOT_CORES = (
+    r"(?:(?:[\w-]+\s+){0,2}(?:lymph|nodes?|fragments?|chips?|pieces?|blocks?|slides?|levels?|cassettes?|quadrants?|margins?"
+    r"|high[- ]power|mitos)|(?:%|percent|mm|cm|g\b|grams?|ml|cc|ng))"
+)
+
+_FRACTION = re.compile(
+    rf"(?<![\d.,+=/-])(?<!\w)(?:(?P<zero>none|no|neither)|(?P<number>{_N}))(?:\s*\(\d{{1,2}}\))?\s*(?P<join>/|\bout of\b|\bof\b|(?"
+    rf"(zero)\bin\b|(?!)))\s*(?:the\s+|a\s+total\s+of\s+|all\s+|these\s+)*(?P<total>{_N})(?![\d/+]|\s*[+=]\s*\d|\.\d)"
+    rf"(?:\s*\(\d{{1,2}}\))?"
+    rf"(?:(?P<noun>\s+{_ADJECTIVES}(?:needle\s+)?{_CORE}\b)|(?P<other>\s*{_NOT_CORES}))?",
+    re.IGNORECASE,
+)
+_SCALE_BEFORE = re.compile(
+    r"(?:group|pi-?rads|likert|gleason|score|sum|isup|nodes?|blocks?|slides?|page|part|grade|gg|pT\w*|category|b-value|level|version"
+    r"|lesion|patterns?(?=\s))\W{0,3}$|\d\s*[+=]\s*$",
+    re.IGNORECASE,
+)
+_POSITIVE_WORDS = re.compile(
+    r"\b(?:involv\w*|positive|present|in|cores?|tumou?r|cancer|carcinoma|adenocarcinoma|identified|seen)\W{0,4}(?:in\s+|of\s+)?$",
+    re.IGNORECASE,
+)
+_POSITIVE_AFTER = re.compile(
+    r"^\W{0,3}(?:\(\d{1,3}\s*%\)\s*)?(?:\w+\s+){0,2}(?:positive|involved|contain\w*|show\w*|with\b|affected|\+ve|malignant|cancer\w*"
+    r"|adenocarcinoma|benign|negative)",
+    re.IGNORECASE,
+)
+
+_LABELLED = re.compile(
+    rf"\b(?:(?P<ratio>(?:number\s+of\s+|no\.?\s+of\s+|#\s*)?(?:needle\s+|biopsy\s+)?cores?\s*(?:\(?(?:positive|involved|with (?:tumou?r"
+    rf"|cancer|carcinoma))\)?)?\s*(?:by\s+tumou?r\s*)?(?:/|\bout of\b|\bof\b)\s*(?:total|examined|submitted|number of cores"
+    rf"|cores)[\w ]{{0,20}})"
+    rf"|(?P<positive>(?:total\s+)?(?:number\s+of\s+|no\.?\s+of\s+|#\s*(?:of\s+)?)?(?:positive\s+(?:needle\s+|biopsy\s+)?cores?|"
+    rf"(?:needle\s+|biopsy\s+)?cores?\s+(?:that\s+(?:are|were)\s+)?(?:positive|involved|with\s+(?:tumou?r|cancer|carcinoma))(?:\s+(?:by"
+    rf"|for|with)\s+(?:adeno)?(?:tumou?r|carcinoma|cancer|malignancy))?))"
+    rf"|(?P<total>(?:total\s+)?(?:number|no\.?|#)\s+of\s+(?:needle\s+|biopsy\s+|tissue\s+)*cores?(?:\s+(?:examined|submitted|received"
+    rf"|sampled|taken|obtained|total|identified|present|assessed|in total))?|total\s+(?:needle\s+|biopsy\s+)?cores?|cores?(?:\s+"
+    rf"(?:examined|submitted|received|sampled|taken|obtained|total|assessed))?))"
+    rf"\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|(?<=involved)\s(?=\d)|(?<=positive)\s(?=\d))\s*"
+    rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?!\s*(?:mm|cm|%|[+]))",
+    re.IGNORECASE,
+)
+_ALL = re.compile(
+    rf"\b(?P<all>both|all|each|every)\s+(?:of\s+)?(?:the\s+)?(?P<total>{_N})?(?:\s*\(\d{{1,2}}\))?\s*{_ADJECTIVES}(?P<noun>{_CORE}"
+    rf"|adenocarcinoma|carcinoma|positive|involved|benign|negative)\b|\b(?P<of_both>both)\s+(?:positive|involved|show|contain)",
+    re.IGNORECASE,
+)
+_INVOLVES = re.compile(
+    rf"(?:(?<!\w)(?:involv(?:ing|es|ed|ement\s+of)|in|(?:present|seen|identified|found)\s+in)|%\s*of)\s+(?:approximately\s+|the\s+"
+    rf"|only\s+)*(?P<positive>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}(?P<noun>{_CORE})\b(?!\s*(?:#|no\b|number|\d))",
+    re.IGNORECASE,
+)
+_POSITIVE_COUNT = re.compile(
+    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:positive\s+(?:needle\s+)?cores?|(?:needle\s+|biopsy\s+)?cores?\s+"
+    rf"(?:(?:is|are|was|were)\s+)?(?:positive|involved|with\s+(?:adeno)?(?:carcinoma|tumou?r|cancer)|contain(?:s|ing)?\s+(?:adeno)?"
+    rf"(?:carcinoma|tumou?r|cancer)|show(?:s|ing)?\s+(?:adeno)?(?:carcinoma|tumou?r|cancer)))\b",
+    re.IGNORECASE,
+)
+_CORES_OUT_OF = re.compile(
+    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+{_ADJECTIVES}cores?\s+(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
+    rf"(?!\s*(?:mm|cm|%))"
+    rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
+    rf"|show|are|is|were|was|have|has|positive|involved)",
+    re.IGNORECASE,
+)
+_BARE_POSITIVE = re.compile(
+    rf"(?<=,\s)(?P<positive>{_N})\s+(?:(?:is|are|was|were)\s+)?(?:positive|involved)\b(?!\s*(?:nodes?|margins?))", re.IGNORECASE
+)
+_NO_CANCER_IN = re.compile(
+    rf"\b(?:no|negative\s+for)\s+(?:\w+\s+){{1,4}}?(?:(?:is\s+)?(?:seen|identified|present|found)\s+)?in\s+(?:any\s+of\s+)?(?:the\s+"
+    rf"|all\s+|these\s+)*(?P<total>{_N})\s+{_ADJECTIVES}{_CORE}\b",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(
+    rf"(?<![\d.,+=/-])(?<!\bin )(?<!involving )\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?[\s-]+{_ADJECTIVES}(?:core(?:s\b|\b(?!\s*\d))"
+    rf"(?!\s*(?:positive|involved|length"
+    rf"|#))|(?:core|needle)\s+(?:needle\s+)?biops(?:y|ies)\b|bx\b|biops(?:y|ies)\b)|\b(?:cores?|bx|biops(?:y|ies))\s*x\s*"
+    rf"(?P<times>\d{{1,2}})\b"
+    rf"|\bcores?\s*\((?:n\s*=\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm|cm|x|\d|\.))|(?<![\d.,+=/x-])"
+    rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
+    re.IGNORECASE,
+)
+_UNIT_BEFORE_CORE = re.compile(r"\b(?:mm|cm)\b", re.IGNORECASE)
+_ENUMERATED = re.compile(
+    r"(?:\bcores?\s*(?:#|no\.?|number)?\s*(?P<core>\d{1,2}|[A-Z]?\d)\s*[:.)=,-]|\((?P<paren>\d{1,2})\)\s*(?=[A-Za-z]|\d\s*\+)|\("
+    r"(?P<letter>[a-z])\)\s(?=[A-Za-z]|\d\s*\+))",
+    re.IGNORECASE,
+)
+_NONE_OF = re.compile(r"^(?:no|none|neither|0|zero)$", re.IGNORECASE)
+
+
+def read_cores(
+    text: str, start: int, end: int, mentions: Sequence[Mention], grades: Iterable[TextRange], *, is_cancer: bool, is_gross: bool = False
+) -> Facts:
+    """``cores_positive`` and ``cores_total`` of one stretch, from the clearest statement to the vaguest."""
+    grade_ranges = list(grades)
+    if is_gross:
+        return _totals(text, start, end)
+    facts = _labelled(text, start, end) or _out_of(text, start, end) or _fraction(text, start, end, grade_ranges, is_cancer=is_cancer)
+    for reader in (_enumerated, _all, _involves):
+        if "cores_positive" not in facts:
+            facts = {**reader(text, start, end, mentions, grade_ranges, is_cancer), **facts}
+    if "cores_total" not in facts:
+        positive_at = [span for fact in facts.values() for span in fact.spans]
+        facts = {**_totals(text, start, end, positive_at), **facts}
+    return facts
+
+
+def number_of(word: str) -> int:
+    """An integer from digits or an English number word."""
+    return int(word) if word.isdigit() else _WORDS.get(word.lower(), 0)
+
+
+def _labelled(text: str, start: int, end: int) -> Facts:
+    facts: Facts = {}
+    for match in _LABELLED.finditer(text, start, end):
+        value, span = number_of(match["value"]), match.span()
+        if match["whole"]:
+            facts.setdefault("cores_positive", _count(value, span))
+            facts.setdefault("cores_total", _count(number_of(match["whole"]), span))
+        elif match["positive"]:
+            facts.setdefault("cores_positive", _count(value, span))
+        elif match["total"]:
+            facts.setdefault("cores_total", _count(value, span))
+    return facts
+
+
+def _fraction(text: str, start: int, end: int, grades: Sequence[TextRange], *, is_cancer: bool) -> Facts:
+    found = [match for match in _FRACTION.finditer(text, start, end) if _is_fraction(text, match, start, end, grades, is_cancer=is_cancer)]
+    named = [match for match in found if match["noun"]] or found
+    if not named:
+        return {}
+    chosen = _one_a_grade(named, grades)
+    positive, total = sum(number_of(_positive(match)) for match in chosen), number_of(chosen[0]["total"])
+    spans = tuple((match.start(), match.end("noun") if match["noun"] else match.end("total")) for match in chosen)
+    return {
+        name: Fact(value=value, spans=spans, confidence=0.96, rule="fraction")
+        for name, value in (("cores_positive", positive), ("cores_total", total))
+    }
+
+
+def _out_of(text: str, start: int, end: int) -> Facts:
+    """ "1 core out of 2", "of 16 cores taken, 5 contain carcinoma"."""
+    match = _CORES_OUT_OF.search(text, start, end)
+    if match is None:
+        return {}
+    positive, total = number_of(match["positive"] or match["part"]), number_of(match["total"] or match["whole"])
+    if positive > total:
+        return {}
+    return {"cores_positive": _count(positive, match.span(), "out_of"), "cores_total": _count(total, match.span(), "out_of")}
+
+
+def _positive(match: re.Match[str]) -> str:
+    return str(match["zero"] or match["number"])
+
+
+def _one_a_grade(fractions: Sequence[re.Match[str]], grades: Sequence[TextRange]) -> Sequence[re.Match[str]]:
+    """Cores counted grade by grade ("4+4 in 1/3 cores, 3+4 in 2/3 cores") add up; anything else is the first count repeated."""
+    first, total = fractions[0], number_of(fractions[0]["total"])
+    one_each = [first]
+    for fraction in fractions[1:]:
+        has_own_grade = any(one_each[-1].end() <= begin < fraction.start() for begin, _ in grades)
+        if number_of(fraction["total"]) == total and has_own_grade:
+            one_each.append(fraction)
+    has_first_grade = any(begin < first.start() for begin, _ in grades)
+    is_sum = has_first_grade and sum(number_of(_positive(match)) for match in one_each) <= total
+    return one_each if is_sum else [first]
+
+
+def _is_fraction(text: str, match: re.Match[str], start: int, end: int, grades: Sequence[TextRange], *, is_cancer: bool) -> bool:
+    before = text[max(start, match.start() - 40) : match.start()]
+    after = text[match.end() : min(end, match.end() + 45)]
+    join, is_none = match["join"].lower(), bool(_NONE_OF.match(_positive(match)))
+    if match["other"] or _SCALE_BEFORE.search(before) or any(first <= match.start() < last for first, last in grades):
+        return False
+    if not is_none and not 0 < number_of(_positive(match)) <= number_of(match["total"]) <= 80:
+        return False
+    if join == "in" or (match["zero"] or "").lower() in ("no", "neither"):
+        return bool(match["noun"])
+    if match["noun"]:
+        return True
+    if join == "/":
+        return is_cancer or is_none or bool(_POSITIVE_WORDS.search(before) or _POSITIVE_AFTER.match(after))
+    return bool(_POSITIVE_WORDS.search(before) or _POSITIVE_AFTER.match(after) or is_none)
+
+
+def _enumerated(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:
+    """Cores that are listed one by one: "(1) benign (2) 3+3"."""
+    marks = list(_ENUMERATED.finditer(text, start, end))
+    if len(marks) < 2:
+        return {}
+    positive, counted, spans = 0, 0, []
+    for mark, following in zip(marks, [*marks[1:], None], strict=False):
+        stop = following.start() if following else end
+        own = [m for m in mentions if mark.end() <= m.start < stop]
+        has_grade = any(mark.end() <= first < stop for first, _ in grades)
+        if not own and not has_grade:
+            continue
+        counted += 1
+        is_positive = has_grade or any(m.diagnosis in ("adenocarcinoma", "other_malignancy", "tumour") for m in own)
+        positive += is_positive
+        spans.append((mark.start(), own[0].end if own else mark.end()))
+    if counted < 2:
+        return {}
+    flat = tuple(spans)
+    return {
+        "cores_positive": Fact(value=positive, spans=flat, confidence=0.9, rule="enumerated"),
+        "cores_total": Fact(value=counted, spans=flat, confidence=0.9, rule="enumerated"),
+    }
+
+
+def _all(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:
+    match = _ALL.search(text, start, end)
+    if match is None:
+        return {}
+    words = match[0].lower()
+    count = 2 if "both" in words.split() else number_of(match["total"]) if match["total"] else None
+    if words.split()[0] in ("each", "every") or count is None:
+        total = None if count is None else _count(count, match.span(), "all")
+        return {"cores_total": total} if total else {}
+    if is_cancer and re.search(r"benign|negative", words):
+        return {"cores_total": _count(count, match.span(), "all")}
+    return {"cores_positive": _count(count if is_cancer else 0, match.span(), "all"), "cores_total": _count(count, match.span(), "all")}
+
+
+def _involves(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:
+    if not is_cancer:
+        match_none = _NO_CANCER_IN.search(text, start, end)
+        if match_none is None:
+            return {}
+        total = number_of(match_none["total"])
+        return {"cores_positive": _count(0, match_none.span(), "none_in"), "cores_total": _count(total, match_none.span(), "none_in")}
+    for pattern in (_POSITIVE_COUNT, _BARE_POSITIVE, _INVOLVES):
+        for match in pattern.finditer(text, start, end):
+            if _UNIT_BEFORE_CORE.search(match[0]):
+                continue
+            return {"cores_positive": _count(number_of(match["positive"]), match.span(), "involves", 0.9)}
+    return {}
+
+
+def _totals(text: str, start: int, end: int, taken: Sequence[TextRange] = ()) -> Facts:
+    labelled = {name: fact for name, fact in _labelled(text, start, end).items() if name == "cores_total"}
+    if labelled:
+        return labelled
+    for match in _COUNT.finditer(text, start, end):
+        if any(first < match.end() and match.start() < last for first, last in taken) or _UNIT_BEFORE_CORE.search(match[0]):
+            continue
+        written = next(match[name] for name in ("total", "times", "in_brackets", "x", "x_before") if match[name])
+        value = number_of(written)
+        if 0 < value <= 80:
+            return {"cores_total": _count(value, match.span(), "count", 0.93)}
+    return {}
+
+
+def _count(value: int, span: TextRange, rule: str = "labelled", confidence: float = 0.96) -> Fact:
+    return Fact(value=value, spans=(span,), confidence=confidence, rule=rule)

@@ -1,0 +1,255 @@
+"""The diagnosis of a specimen: one class, the first of the contract's precedence that the words assert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weakbox.extractors.grammar.pathology.facts import Fact, TextRange
+
+PRECEDENCE = ("adenocarcinoma", "other_malignancy", "asap", "hgpin", "inflammation", "benign", "insufficient", "benign_at_least")
+"""``benign_at_least``: no PIN or atypia, which says a little where nothing else is said."""
+
+_OTHER_MALIGNANCY = re.compile(
+    r"\b(?:urothelial|transitional[- ]cell|small[- ]cell|large[- ]cell|neuroendocrine|squamous(?:[- ]cell)?|sarcomatoid|basal[- ]cell"
+    r"|adenoid cystic|mucinous bladder)\s+(?:neuroendocrine\s+)?carcinoma"
+    r"|\b(?:leiomyo|rhabdomyo|angio|stromal |spindle cell )?sarcoma\b|\b(?:malignant )?lymphoma\b|\bmelanoma\b|\bleuk[a]?emi[ac]\b"
+    r"|\bplasmacytoma\b|\bcarcinosarcoma\b"
+    r"|\b(?:colorectal|colonic|rectal|sigmoid|lung|gastric|bladder)\s+(?:type\s+)?(?:adeno)?carcinoma|\badenocarcinoma,?\s+(?:of\s+)?"
+    r"(?:colorectal|colonic|rectal)(?:\s+(?:origin|type))?"
+    r"|\bintraductal carcinoma\b(?:\s+of\s+the\s+prostate)?|\bIDC-?P\b",
+    re.IGNORECASE,
+)
+_CARCINOMA = re.compile(
+    r"\b(?:adeno-?\s?carcinoma|carcinoma|adeno-?ca\b|adenoca\b|prostat(?:e|ic) cancer|cancer|pca\b|cap\b|malignan(?:cy|t (?:tumou?r"
+    r"|neoplasm|glands?))|malignant|metasta(?:sis|ses|tic\s+(?:tumou?r|disease|deposits?|prostat\w+)))(?!\s+in\s+situ)s?",
+    re.IGNORECASE,
+)
+_TUMOUR = re.compile(r"\b(?:tumou?r|neoplas(?:m|ia|tic))s?\b", re.IGNORECASE)
+_ATYPIA = re.compile(
+    r"\bASAP\b|\batypical (?:small )?acinar(?: cell)?(?: proliferation)?|\batypical (?:glands?|focus|foci|glandular(?: proliferation)?"
+    r"|prostatic glands?|proliferation|cells?|acini)|\bfocus of atypi\w+|\bATYP\b|\bPIN-?ATYP\b"
+    r"|\b(?:glandular|focal|cytologic(?:al)?) atypia\b",
+    re.IGNORECASE,
+)
+_HIGH_GRADE_PIN = re.compile(
+    r"\b(?:high[- ]?grade|HG)[- ]?(?:\(?prostat\w*\s+intra-?\s?epithelial\s+neoplasia\)?|PIN\b)|\bHG-?PIN\b"
+    r"|\bprostatic intra-?\s?epithelial neoplasia,?\s*\(?(?:PIN\)?,?\s*)?\(?high[- ]?grade|\bPIN,?\s*high[- ]?grade"
+    r"|\bPIN (?:2|3|II|III)\b|\bmultifocal PIN\b",
+    re.IGNORECASE,
+)
+_NON_MALIGNANT = re.compile(r"\bnon-?\s?(?:malignant|neoplastic)\b", re.IGNORECASE)
+_LOW_GRADE_PIN = re.compile(r"\blow[- ]?grade\s+(?:prostatic intra-?\s?epithelial neoplasia|PIN)\b|\bLGPIN\b", re.IGNORECASE)
+_INFLAMMATION = re.compile(r"\b(?:prostatitis|inflammation|inflammatory|granulomas?|granulomatous|abscess|malakoplakia)\b", re.IGNORECASE)
+_BENIGN = re.compile(
+    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b|\bfibromuscular (?:stroma|tissue)\b|\badenosis\b"
+    r"|\bunremarkable\b|\bnormal (?:prostat\w*|tissue|glands?|histolog\w*)"
+    r"|\bno (?:significant |specific |diagnostic |histolog\w+ )*(?:abnormalit\w+|patholog\w+)|\bNAD\b|\bno residual\b|\bnegative\b(?! "
+    r"(?:for|margin))|\bnodular hyperplasia\b|\bstromal tissue\b|\bstroma only\b|\bfree of\b"
+    r"|\bskeletal muscle\b|\b(?:seminal vesicle|vas deferens|urothelium|prostat\w+ (?:tissue|glands?|cores?)) (?:tissue )?(?:is |are )?"
+    r"(?:un(?:involved|remarkable)|within normal limits|free)\b",
+    re.IGNORECASE,
+)
+_INSUFFICIENT = re.compile(
+    r"\binsufficient\b(?! features| evidence| criteria| atypia)|\binadequate\b|\bnon-?diagnostic\b|\bnot diagnostic\b(?! of| for)|\bno "
+    r"(?:prostat\w+ )?(?:tissue|specimen|glands?|glandular tissue|epithelium|cores?)\b(?:\s+(?:is |was )?(?:present|identified|seen"
+    r"|received|found|submitted|available|survived))?"
+    r"|\bnot received\b|\b(?:specimen|tissue|core|container|sample)s?\s+(?:\w+\s+){0,3}lost\b|\blost (?:in|during) processing\b"
+    r"|\bdid not survive\b|\bunsatisfactory\b|\bunsuitable for\b|\bempty container\b|\btoo (?:scant|small|limited)\b|\bcannot be "
+    r"(?:assessed|evaluated)\b",
+    re.IGNORECASE,
+)
+_MISSING = re.compile(r"not received|lost|no tissue|no specimen|did not survive|empty container", re.IGNORECASE)
+
+_NEGATION_BEFORE = re.compile(
+    r"(?<!\w)(?:no|not|negative\s+for|without|absence\s+of|absent|free\s+(?:of|from)|nor|neither|never|lacks?|lacking|devoid\s+of"
+    r"|rule\s+out|ruled\s+out|r/o|to\s+exclude|excludes?|excluded|exclusion\s+of|insufficient\s+(?:features|evidence|criteria)?"
+    r"|falls?\s+short|falling\s+short|fails?\s+to|does\s+not|do\s+not|none|(?<![\d/])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2})\b"
+    r"(?P<between>[^.;:\n]{0,110})$",
+    re.IGNORECASE,
+)
+_NO_CORE_BEFORE = re.compile(
+    r"(?:(?<![\d/.])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2}|\b(?:none|no|neither|zero)\b)[^.;:\n]{0,30}?\b(?:cores?|biops\w+)\s+(?:"
+    r"(?:contain|show|reveal|involve|demonstrate)\w*|with|have|has|are|is|positive\s+for)?\s*(?:\w+\s+){0,2}$",
+    re.IGNORECASE,
+)
+_ENDS_NEGATION = re.compile(
+    r"\b(?:but|however|although|though|yet|except|remaining|rest|shows?|containing|contains?|positive for|with (?:focal|small|minute"
+    r"|prostatic))\b|-\s",
+    re.IGNORECASE,
+)
+_NEGATION_AFTER = re.compile(
+    r"^\s*(?:(?:in situ|cells|component|foci|glands|or [\w -]{1,40}|and [\w -]{1,40}|\([^()\n]{1,20}\))\s*)?(?:[:=]\s*|\s-\s)?(?:(?:is"
+    r"|are|was|were|has been)\s+)?(?:(?:not|nowhere)\s+(?:\w+\s+)?(?:identified|seen|present|detected|found|evident|demonstrated"
+    r"|observed|recogni[sz]ed|included)|absent|negative|none\b|excluded|no\b)",
+    re.IGNORECASE,
+)
+_UNCERTAIN_BEFORE = re.compile(
+    r"\b(?:suspicious|suspicion|worrisome|concerning|concern|possible|possibly|probable|favou?r(?:ed|ing|s)?|suggestive|equivocal"
+    r"|borderline|query|\?|cannot\s+(?:rule\s+out|exclude|be\s+excluded)|(?:not|insufficient(?:ly)?|non)[- ]?\s?(?:\w+\s)?"
+    r"(?:diagnostic)"
+    r"|indeterminate)\b[^.;\n]{0,60}$|\?\s*$",
+    re.IGNORECASE,
+)
+_UNCERTAIN_AFTER = re.compile(r"^[^.;\n]{0,25}\b(?:cannot be (?:ruled out|excluded)|is suspected|not excluded|suspected)\b", re.IGNORECASE)
+_PRIOR_BEFORE = re.compile(
+    r"\b(?:history of|known|previous(?:ly)?|prior|earlier|hx of|diagnosed in|s/p|status post|treated)\b[^.;\n]{0,50}$", re.IGNORECASE
+)
+_MODIFIER_AFTER = re.compile(
+    r"^\s*(?:protocol|checklist|summary|staging|dataset|synopt|registry|cent(?:er|re)|antigen|suspicion|risk|precautions|societ|query"
+    r"|length of tumou?r)",
+    re.IGNORECASE,
+)
+_TUMOUR_HEADING = re.compile(
+    r"^\s*(?:\w+\s*){0,2}:|^\s*(?:summary|synopsis|bank|board|marker|size|volume|site|grade|length|quantitation|extent|focality)\b",
+    re.IGNORECASE,
+)
+
+_NODES = re.compile(
+    r"(?<![\d/.])(?P<positive>\d{1,2}|none|no|one|two|three|four|five)\s*(?:/|of|out\s+of)\s*(?:the\s+)?(?P<total>\d{1,2}|one|two|three"
+    r"|four|five|six|seven|eight|nine|ten)\b",
+    re.IGNORECASE,
+)
+_TREATED = re.compile(
+    r"\bGleason[^.;\n]{0,40}\b(?:not|cannot be|can't be|isn't|un)\s*(?:be\s+)?(?:assign|grad|appli|given|score|report|provid|determin"
+    r"|evaluat|applicable|reliable)\w*"
+    r"|\b(?:grad(?:e|ing)|score|scoring)\s+(?:group\s+)?(?:is |was |are )?(?:not|cannot be|deferred|withheld)\b[^.;\n]{0,30}|\bnot\s+"
+    r"(?:graded|gradable|scored)\b|\bungraded\b|\bno\s+Gleason\s+(?:score|grade|grading)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """One diagnostic phrase and the class it asserts; ``benign`` for a negated malignancy."""
+
+    diagnosis: str
+    start: int
+    end: int
+    is_negation: bool = False
+
+
+def find_mentions(text: str, start: int, end: int) -> list[Mention]:
+    """Every diagnostic phrase of ``text[start:end]``, in order, with negation and uncertainty resolved."""
+    mentions: list[Mention] = []
+    taken: list[TextRange] = []
+    for pattern, diagnosis in _CLASSES:
+        for match in pattern.finditer(text, start, end):
+            if any(match.start() < last and first < match.end() for first, last in taken):
+                continue
+            taken.append(match.span())
+            asserted = _asserted(text, match, diagnosis, start, end)
+            if asserted is not None:
+                mentions.append(
+                    Mention(
+                        diagnosis=asserted, start=match.start(), end=match.end(), is_negation=asserted == "benign" and diagnosis != "benign"
+                    )
+                )
+    return sorted(mentions, key=lambda mention: mention.start)
+
+
+def diagnostic_starts(text: str) -> tuple[int, ...]:
+    """Where diagnostic phrases begin, whatever they assert, in order."""
+    return tuple(sorted(match.start() for pattern, _ in _CLASSES for match in pattern.finditer(text)))
+
+
+_CLASSES = (
+    (_OTHER_MALIGNANCY, "other_malignancy"),
+    (_NON_MALIGNANT, "benign"),
+    (_LOW_GRADE_PIN, "benign"),
+    (_HIGH_GRADE_PIN, "hgpin"),
+    (_ATYPIA, "asap"),
+    (_CARCINOMA, "adenocarcinoma"),
+    (_TUMOUR, "tumour"),
+    (_INSUFFICIENT, "insufficient"),
+    (_INFLAMMATION, "inflammation"),
+    (_BENIGN, "benign"),
+)
+_NEGATED_AS = {
+    "adenocarcinoma": "benign",
+    "other_malignancy": "benign",
+    "tumour": "benign",
+    "hgpin": "benign_at_least",
+    "asap": "benign_at_least",
+}
+
+
+def _asserted(text: str, match: re.Match[str], diagnosis: str, start: int, end: int) -> str | None:
+    """The class that the phrase asserts in its sentence; None where it asserts nothing of this specimen."""
+    if diagnosis == "insufficient":
+        return diagnosis
+    before, after = text[max(start, match.start() - 130) : match.start()], text[match.end() : min(end, match.end() + 70)]
+    if _MODIFIER_AFTER.match(after) or _PRIOR_BEFORE.search(before):
+        return None
+    if diagnosis == "benign":
+        return None if _is_negated(before, after) and match[0].lower() == "benign" else "benign"
+    if diagnosis == "adenocarcinoma" and _UNCERTAIN_BEFORE.search(before) and not _is_negated(before, after, only_close=True):
+        return "asap"
+    if _is_negated(before, after):
+        return _NEGATED_AS.get(diagnosis)
+    if diagnosis == "adenocarcinoma" and _UNCERTAIN_AFTER.match(after):
+        return "asap"
+    if diagnosis == "tumour":
+        return None if _TUMOUR_HEADING.match(after) else "tumour"
+    return diagnosis
+
+
+def _is_negated(before: str, after: str, *, only_close: bool = False) -> bool:
+    if _NEGATION_AFTER.match(after):
+        return True
+    if _NO_CORE_BEFORE.search(before):
+        return True
+    match = _NEGATION_BEFORE.search(before)
+    if match is None or _ENDS_NEGATION.search(match["between"]):
+        return False
+    return not only_close or len(match["between"]) <= 20
+
+
+def read_diagnosis(mentions: Sequence[Mention], grade_at: TextRange | None) -> Fact | None:
+    """The specimen's class: a grade or an asserted carcinoma first, then as ``PRECEDENCE``; None where nothing is said."""
+    asserted = {diagnosis: mention for mention in reversed(mentions) for diagnosis in (mention.diagnosis,)}
+    if grade_at is not None and "adenocarcinoma" not in asserted:
+        tumour = asserted.get("tumour")
+        spans = ((tumour.start, tumour.end), grade_at) if tumour else (grade_at,)
+        return Fact(value="adenocarcinoma", spans=spans, confidence=0.93, rule="graded")
+    if "tumour" in asserted and not {"adenocarcinoma", "other_malignancy"} & set(asserted):
+        return _fact("adenocarcinoma", asserted["tumour"], 0.8, "tumour")
+    if "inflammation" in asserted and not _is_headline(asserted["inflammation"], mentions):
+        del asserted["inflammation"]
+    for diagnosis in PRECEDENCE:
+        if diagnosis in asserted:
+            is_weak = diagnosis == "benign_at_least"
+            return _fact("benign" if is_weak else diagnosis, asserted[diagnosis], 0.8 if is_weak else 0.97, diagnosis)
+    if any(mention.diagnosis == "inflammation" for mention in mentions):
+        return _fact("inflammation", next(m for m in mentions if m.diagnosis == "inflammation"), 0.85, "inflammation")
+    return None
+
+
+def _is_headline(inflammation: Mention, mentions: Sequence[Mention]) -> bool:
+    """Inflammation counts where no benign tissue is named before it; "no malignancy" may stand anywhere."""
+    return not any(m.diagnosis == "benign" and m.start < inflammation.start for m in mentions)
+
+
+def _fact(diagnosis: str, mention: Mention, confidence: float, rule: str) -> Fact:
+    return Fact(value=diagnosis, spans=((mention.start, mention.end),), confidence=confidence, rule=rule)
+
+
+def read_node_count(text: str, start: int, end: int) -> Fact | None:
+    """Carcinoma or benign from a node count ("1/5"), where no words say it."""
+    match = _NODES.search(text, start, end)
+    if match is None:
+        return None
+    is_free = match["positive"].lower() in ("0", "none", "no")
+    return Fact(value="benign" if is_free else "adenocarcinoma", spans=(match.span(),), confidence=0.85, rule="nodes")
+
+
+def is_missing(text: str, diagnosis: Fact) -> bool:
+    """Whether an insufficient specimen was never there to read (lost, not received)."""
+    return diagnosis.value == "insufficient" and any(_MISSING.search(text, *span) for span in diagnosis.spans)
+
+
+def find_ungraded(text: str, start: int, end: int) -> TextRange | None:
+    """Where the text says that no Gleason grade is given (treatment effect, too small a focus)."""
+    match = _TREATED.search(text, start, end)
+    return match.span() if match else None

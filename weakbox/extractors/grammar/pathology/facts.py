@@ -1,0 +1,63 @@
+"""A value with the stretch of normalised text that states it, before it becomes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from weakbox.records.stated import FieldValue
+
+TextRange = tuple[int, int]
+
+_LOWERED = 0.6
+"""Factor on the confidence of a value that something speaks against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One field's value; ``flags`` are codes that a person should see (``range``, ``conflict`` ...)."""
+
+    value: FieldValue
+    spans: tuple[TextRange, ...]
+    confidence: float = 0.97
+    rule: str = ""
+    flags: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> float:
+        """The value of a counted or measured field.
+
+        Raises:
+            TypeError: the field holds no number.
+        """
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            msg = f"expected a number, got {type(self.value).__name__}"
+            raise TypeError(msg)
+        return self.value
+
+    def flagged(self, *codes: str) -> Fact:
+        """The same fact with more flags and less confidence."""
+        return replace(self, flags=tuple(dict.fromkeys((*self.flags, *codes))), confidence=self.confidence * _LOWERED)
+
+
+Facts = dict[str, Fact]
+"""Facts by field name; a missing name is *not stated*."""
+
+
+def blank(text: str, ranges: Iterable[TextRange]) -> str:
+    """``text`` with the ranges made spaces, so that offsets stay."""
+    for start, end in ranges:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def combine(better: Facts, worse: Facts, *, conflict: str = "conflict") -> Facts:
+    """``better`` filled up from ``worse``; a field in which they differ keeps the better value, flagged."""
+    merged = dict(better)
+    for name, fact in worse.items():
+        kept = merged.get(name)
+        if kept is None:
+            merged[name] = fact
+        elif kept.value != fact.value and conflict not in kept.flags:
+            merged[name] = kept.flagged(conflict)
+    return merged

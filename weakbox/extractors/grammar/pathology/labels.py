@@ -1,0 +1,294 @@
+"""Finds the specimens' own labels (``A.``, ``1)``, ``Specimen II``, ``C-F:``) and decides which scheme of a report names specimens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from weakbox.extractors.grammar.pathology.passages import Passage, Role
+
+_NOUN = (
+    r"(?:(?:prostat\w+\s+)?(?:needle\s+)?(?:specimens?|parts?|containers?|jars?|pots?|vials?|samples?|bottles?|biops(?:y|ies)|bx|cores?"
+    r"|sites?|sections?|cassettes?|blocks?|slides?|zones?))"
+)
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
+_JOIN = r"\s*(?:-|\bto\b|\bthrough\b|\bthru\b|,\s*and\b|,|&|/|\band\b|\+)\s*"
+_LABEL = re.compile(
+    rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})\s*(?:(?i:no\.?|number|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
+    rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
+    rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
+)
+_STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
+_INLINE_STARTS = re.compile(
+    r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=[A-Z][ \t]+(?:(?i:left"
+    r"|right|prostate|target|roi)\b|[LR]\b))|(?<=[,)])[ \t]+(?=(?i:core|specimen|sample)[ \t]*#?\d{1,2}[ \t]*[:)])|(?<=\S)[ \t]+(?="
+    r"(?:[A-Z]|\d{1,2})[.)][ \t]+(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion)\b|[LR]\b|\d{1,2}[ \t]+(?i:cores?)\b))|"
+    r"(?<=\w)[ \t]+(?=(?i:part"
+    r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t]+(?=(?i:specimen|part|core|sample|container)s?\s+#?\s*"
+    r"(?:[A-Z]\b|\d|(?i:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b))"
+)
+_BARE_BEFORE_SITE = re.compile(r"[ \t]+(?:left|right|lt|rt|L|R|prostate|target|roi)\b", re.IGNORECASE)
+_SITE_WORDS = re.compile(
+    r"\b(?:left|right|lt|rt|base|mid|middle|apex|apical|basal|prostat\w*|biops\w+|cores?|nodes?|seminal|vesicle|margin|zone|roi"
+    r"|target\w*|lesion|turp|chips|midline|lateral|anterior|bladder|urethra\w*|lobe|vas)\b|\b(?-i:[LR][LM]?[BMA]?)\b",
+    re.IGNORECASE,
+)
+_PLACE_WORDS = re.compile(
+    r"\b(?:left|right|lt|rt|base|mid|apex|apical|basal|nodes?|vesicles?|margin|zone|roi|targets?|lesion|midline|bladder|lobe)\b|\b"
+    r"(?-i:[LR][LM]?[BMA]?)\b",
+    re.IGNORECASE,
+)
+_DIAGNOSTIC = re.compile(
+    r"carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypi|cancer|insufficient|\d\s?\+\s?\d|grade group|negative"
+    r"|inflammation|hyperplasia|\bASAP\b|HGPIN|no tissue|not received|lost",
+    re.IGNORECASE,
+)
+
+_ROMANS = {
+    "I": 1,
+    "II": 2,
+    "III": 3,
+    "IV": 4,
+    "V": 5,
+    "VI": 6,
+    "VII": 7,
+    "VIII": 8,
+    "IX": 9,
+    "X": 10,
+    "XI": 11,
+    "XII": 12,
+    "XIII": 13,
+    "XIV": 14,
+    "XV": 15,
+    "XVI": 16,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A specimen's label at ``start:end``; ``body`` is where its text begins; ``ordinals`` are the specimens it names, in its scheme."""
+
+    written: str
+    scheme: str
+    """``upper``, ``lower``, ``number``, ``roman`` or ``mixed`` (``1A``, ``A2``)."""
+    ordinals: tuple[int, ...]
+    start: int
+    end: int
+    body: int
+    has_noun: bool
+    is_core: bool = False
+    """Named as one core, which may be one of several within a specimen."""
+    is_inline: bool = False
+
+
+@cache
+def readings_of(identifier: str) -> dict[str, int]:
+    """Every scheme in which an identifier may be read, with its place there."""
+    readings: dict[str, int] = {}
+    if identifier.isdigit():
+        readings["number"] = int(identifier)
+    if len(identifier) == 1 and identifier.isalpha():
+        readings["upper" if identifier.isupper() else "lower"] = ord(identifier.lower()) - ord("a") + 1
+    if identifier.lower() in _WORDS:
+        return {"number": _WORDS.index(identifier.lower()) + 1}
+    if identifier in _ROMANS:
+        readings["roman"] = _ROMANS[identifier]
+    mixed = re.fullmatch(r"(\d{1,2})([A-Za-z])|([A-Za-z])(\d{1,2})", identifier)
+    if mixed:
+        first = int(mixed[1]) if mixed[1] else ord(mixed[3].upper())
+        second = ord(mixed[2].upper()) if mixed[2] else int(mixed[4])
+        readings["mixed"] = first * 100 + second
+    return readings
+
+
+def labels_of(text: str, passage: Passage) -> list[Label]:
+    """Every possible label of a passage in every scheme, in order; which scheme holds is decided later."""
+    labels: list[Label] = []
+    starts = {match.end(): False for match in _STARTS.finditer(text, passage.start, passage.end)}
+    starts |= {passage.start: False}
+    for match in _INLINE_STARTS.finditer(text, passage.start, passage.end):
+        starts.setdefault(match.end(), True)
+    for start in sorted(starts):
+        labels += _label_at(text, start, passage.end, is_inline=starts[start])
+    return labels
+
+
+def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label]:
+    match = _LABEL.match(text, start, end)
+    if match is None or not _is_closed(match):
+        return []
+    parts = [part for part in re.split(_JOIN, match["ids"]) if part]
+    readings = [readings_of(part) for part in parts]
+    found = []
+    for scheme in readings[0]:
+        if all(scheme in reading for reading in readings):
+            places = [reading[scheme] for reading in readings]
+            ordinals = _filled(places, match["ids"], parts)
+            if ordinals:
+                found.append(
+                    Label(
+                        written=" ".join(match["ids"].split()),
+                        scheme=scheme,
+                        ordinals=ordinals,
+                        start=match.start("ids"),
+                        end=match.end("ids"),
+                        body=match.end(),
+                        has_noun=match["noun"] is not None,
+                        is_core=match["noun"] is not None and match["noun"].lower().startswith("core"),
+                        is_inline=is_inline,
+                    )
+                )
+    return found
+
+
+def _is_closed(match: re.Match[str]) -> bool:
+    """A bare letter needs a sign after it; a noun before it, or parentheses around it, are sign enough."""
+    close = match["close"].strip()
+    is_word = match["ids"].lower() in _WORDS
+    if match["noun"]:
+        return True
+    if is_word:
+        return False
+    if close == ",":
+        return len(match["ids"]) <= 2 and _BARE_BEFORE_SITE.match(match.string, match.end("close")) is not None
+    if match["open"] or match["open2"]:
+        return close.startswith((")", "]"))
+    if not close and len(match["ids"]) == 1 and match["ids"].isupper() and _BARE_BEFORE_SITE.match(match.string, match.end("ids")):
+        return True
+    following = match.string[match.end() : match.end() + 2]
+    return bool(close and close != ",") or (
+        not close and (following in ("  ", " \t", " |") or following[:1] in ("\t", "|") or following == " (")
+    )
+
+
+def _filled(places: list[int], written: str, parts: list[str]) -> tuple[int, ...]:
+    """The specimens that "A-C, E" names; empty where it does not rise."""
+    ordinals = [places[0]]
+    position = len(parts[0])
+    for place, part in zip(places[1:], parts[1:], strict=True):
+        joint_end = written.index(part, position)
+        is_range = re.search(r"-|to|thr", written[position:joint_end]) is not None
+        position = joint_end + len(part)
+        if place <= ordinals[-1] or place - ordinals[-1] > 40:
+            return ()
+        ordinals += range(ordinals[-1] + 1, place + 1) if is_range and place - ordinals[-1] < 40 else [place]
+    return tuple(ordinals)
+
+
+_SCHEMES = ("upper", "number", "roman", "lower", "mixed")
+_ROLES_THAT_NAME = ((Role.SPECIMEN_LIST, Role.DIAGNOSIS, Role.SYNOPTIC, Role.AMENDMENT), (Role.MICROSCOPY, Role.FREE), (Role.GROSS,))
+"""Where labels name specimens, best first: later roles count only where the earlier ones hold no label."""
+
+
+def choose_scheme(text: str, passages: Sequence[Passage], labels: dict[int, list[Label]]) -> str | None:
+    """The scheme that names this report's specimens; None where the specimens carry no labels.
+
+    ``labels``: the possible labels by index of passage.
+    """
+    for roles in _ROLES_THAT_NAME:
+        scores = {scheme: max(_role_score(text, passages, labels, scheme, role) for role in roles) for scheme in _SCHEMES}
+        best = max(_SCHEMES, key=lambda scheme: scores[scheme])
+        if scores[best] > 0:
+            return best
+    return None
+
+
+def _role_score(text: str, passages: Sequence[Passage], labels: dict[int, list[Label]], scheme: str, role: Role) -> float:
+    total = 0.0
+    for index, passage in enumerate(passages):
+        if passage.role is role:
+            chosen = sequence([label for label in labels[index] if label.scheme == scheme], scheme)
+            total += 0.0 if is_numbered_list(text, passage, chosen) else _score(text, passage, chosen)
+    return total
+
+
+def runs(labels: Sequence[Label], scheme: str) -> list[list[Label]]:
+    """The sequences of a passage: a list of specimens may be followed by what each of them shows."""
+    found: list[list[Label]] = []
+    rest = list(labels)
+    while rest:
+        chosen = sequence(rest, scheme)
+        if not chosen:
+            break
+        found.append(chosen)
+        first, last = chosen[0], chosen[-1]
+        rest = [label for label in rest if label.start > last.start and label.has_noun]
+        if len(chosen) < 2 or not rest or rest[0].ordinals != first.ordinals:
+            break
+    return found
+
+
+def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:
+    """The labels that follow one another: those that rise or fill a gap, inline ones only as the next in turn.
+
+    A group that its own members follow ("Biopsies A-F: A. ...") is a heading and left out.
+    """
+    chosen: list[Label] = []
+    for label in labels:
+        if chosen and _heads(chosen[-1], label):
+            chosen.pop()
+        seen = {ordinal for other in chosen for ordinal in other.ordinals}
+        last = max(seen, default=0)
+        if seen & set(label.ordinals) or (label.ordinals[0] < last and label.is_inline and not label.has_noun):
+            continue
+        is_next = label.ordinals[0] == last + 1 or (scheme == "mixed" and _is_next_mixed(last, label.ordinals[0]))
+        if label.is_inline and not is_next and not label.has_noun:
+            continue
+        if not label.has_noun and not is_next and label.ordinals[0] - last > LARGEST_GAP:
+            continue
+        chosen.append(label)
+    return chosen
+
+
+def _heads(group: Label, label: Label) -> bool:
+    return len(group.ordinals) > 1 and label.ordinals[0] == group.ordinals[0] and set(label.ordinals) < set(group.ordinals)
+
+
+LARGEST_GAP = 6
+"""Labels without a noun that jump further are not the same list ("L." after "C.")."""
+
+
+def _is_next_mixed(last: int, ordinal: int) -> bool:
+    return last == 0 or ordinal - last == 1 or ordinal // 100 - last // 100 in (0, 1)
+
+
+def _score(text: str, passage: Passage, labels: Sequence[Label]) -> float:
+    """How much a sequence looks like specimens: those with a site count fully, those with only a diagnosis a little."""
+    total = 0.0
+    for label, following in zip(labels, [*labels[1:], None], strict=False):
+        stop = following.start if following else passage.end
+        heading = text[label.body : min(stop, label.body + 60)].strip().split("\n")[0]
+        has_site = _SITE_WORDS.search(heading.split(":")[0] if ":" in heading[:60] else heading) is not None
+        has_diagnosis = _DIAGNOSTIC.search(text, label.body, min(stop, label.body + 120)) is not None
+        total += (1.0 if has_site else 0.3 if has_diagnosis else 0.0) * len(label.ordinals) + (
+            0.2 if label.has_noun and not label.is_core else 0.0
+        )
+    return total if labels and _starts_well(text, passage, labels) else 0.0
+
+
+def _starts_well(text: str, passage: Passage, labels: Sequence[Label]) -> bool:
+    first = labels[0]
+    if first.is_inline and not first.has_noun and text[passage.start : first.start].strip():
+        return len(labels) > 1 and total_sites(text, labels, passage.end) > len(labels) / 2
+    stands_first = not text[passage.start : first.start].strip() and first.scheme in ("upper", "roman")
+    return stands_first or first.ordinals[0] == 1 or len(labels) > 1 or first.has_noun or len(first.ordinals) > 1 or first.scheme == "mixed"
+
+
+def total_sites(text: str, labels: Sequence[Label], end: int) -> int:
+    """How many of the labels are followed at once by words for a site."""
+    return sum(_SITE_WORDS.search(text, label.body, min(end, label.body + 40)) is not None for label in labels)
+
+
+def is_numbered_list(text: str, passage: Passage, labels: Sequence[Label]) -> bool:
+    """Whether numbers count the statements of one specimen ("1. Adenocarcinoma 2. HGPIN") rather than specimens."""
+    if len(labels) < 2 or labels[0].scheme not in ("number", "lower") or any(label.has_noun for label in labels):
+        return False
+    stops = [*(label.start for label in labels[1:]), passage.end]
+    bodies = [text[label.body : stop] for label, stop in zip(labels, stops, strict=True)]
+    with_place = sum(_PLACE_WORDS.search(body.split("\n")[0][:70]) is not None for body in bodies)
+    with_diagnosis = sum(_DIAGNOSTIC.search(body) is not None for body in bodies)
+    is_headed = _SITE_WORDS.search(text, passage.start, labels[0].start) is not None
+    return with_place <= len(bodies) // 4 and (is_headed or with_diagnosis < len(bodies))

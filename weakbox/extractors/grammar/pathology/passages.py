@@ -1,0 +1,190 @@
+"""Which stretches of a pathology report speak of its specimens, and how much each counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from weakbox.extractors.grammar.pathology.facts import TextRange
+from weakbox.records.report import SectionKind
+from weakbox.text.normalise import Normalised
+from weakbox.text.sections import TextSection
+
+
+class Role(StrEnum):
+    """What a passage says of the specimens."""
+
+    AMENDMENT = "amendment"
+    """An addendum that changes the report; the last one wins."""
+    DIAGNOSIS = "diagnosis"
+    SYNOPTIC = "synoptic"
+    MICROSCOPY = "microscopy"
+    ADDENDUM = "addendum"
+    """An addendum that adds to the report without changing it."""
+    COMMENT = "comment"
+    GROSS = "gross"
+    SPECIMEN_LIST = "specimen_list"
+    FREE = "free"
+    """Under no heading, or under one that says nothing of the kind of text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A stretch of normalised text under one heading."""
+
+    role: Role
+    start: int
+    end: int
+    order: int = 0
+    heading: TextRange | None = None
+    asides: tuple[TextRange, ...] = ()
+    """Comments on single specimens that stand between them."""
+
+
+_ROLES = {
+    SectionKind.DIAGNOSIS: Role.DIAGNOSIS,
+    SectionKind.IMPRESSION: Role.DIAGNOSIS,
+    SectionKind.SYNOPTIC: Role.SYNOPTIC,
+    SectionKind.MICROSCOPY: Role.MICROSCOPY,
+    SectionKind.COMMENT: Role.COMMENT,
+    SectionKind.GROSS: Role.GROSS,
+    SectionKind.SPECIMEN_LIST: Role.SPECIMEN_LIST,
+    SectionKind.FINDINGS: Role.FREE,
+    SectionKind.HEADER: Role.FREE,
+    SectionKind.OTHER: Role.FREE,
+    SectionKind.TECHNIQUE: Role.FREE,
+}
+_AMENDS = re.compile(
+    r"\b(?:amend|revis|correct|chang|re-?classif|supersed|should (?:read|be|have)|upgrad|downgrad|re-?review|error|erroneous|wrong"
+    r"|transpos|mislabel|instead of|updated? (?:to|diagnos)"
+    r"|is now|are now|now (?:read|show|confirm|diagnos)|not (?:the )?(?:left|right))",
+    re.IGNORECASE,
+)
+_SURELY_AMENDS = re.compile(
+    r"\b(?:upgraded|downgraded|re-?classified|(?:revised|amended|changed|corrected)\s+(?:to|from|as)|should\s+read|supersede)",
+    re.IGNORECASE,
+)
+_NO_CHANGE = re.compile(
+    r"\b(?:no change|unchanged|does not change|remains? (?:the same|unchanged)|diagnosis (?:is )?(?:unchanged|stands))", re.IGNORECASE
+)
+_SPECIMEN_FIELD = re.compile(r"specimen\b(?!s)", re.IGNORECASE)
+_REVISED = re.compile(
+    r"^[ \t]*(?:revised|amended|corrected|updated)\s+(?:final\s+)?(?:patholog\w+\s+)?diagnosis\b[^:\n]{0,40}(?::|$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LABEL_LINE = re.compile(r"^[ \t]*(?:(?:specimen|part)[ \t]+)?[(#]?(?P<id>[B-Z]|[2-9]|[1-3]\d)[.):](?=\s*\S)", re.IGNORECASE | re.MULTILINE)
+_OWN_HEADINGS = re.compile(
+    r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
+    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))|(?P<gross>received))[ \t]*:",
+    re.IGNORECASE,
+)
+_MICROSCOPIC_DIAGNOSIS = re.compile(r"diagnos", re.IGNORECASE)
+_DIAGNOSTIC = re.compile(
+    r"carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypical|cancer|insufficient|\d\s?\+\s?\d|grade group", re.IGNORECASE
+)
+
+
+def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
+    """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
+    passages = []
+    for section in _with_own_headings(text.text, sections):
+        role = _role(text.text, section)
+        if role is not None and text.text[section.start : section.end].strip():
+            passages.append(Passage(role=role, start=section.start, end=section.end, order=section.order, heading=section.heading))
+    return _with_a_diagnosis(text.text, _with_revisions(text.text, _around_comments(text.text, _joined_forms(text.text, passages))))
+
+
+def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
+    """A form that repeats "Specimen: ... Diagnosis: ..." is one passage: its headings belong to the specimens."""
+    lists = [p for p in passages if p.role is Role.SPECIMEN_LIST and p.heading and _SPECIMEN_FIELD.match(text, p.heading[0])]
+    if len(lists) < 2:
+        return passages
+    first = lists[0]
+    inside = [p for p in passages if p.start >= first.start and p.role in (Role.SPECIMEN_LIST, Role.DIAGNOSIS, Role.FREE)]
+    last = inside[-1]
+    heading = first.heading or (first.start, first.start)
+    form = Passage(role=Role.DIAGNOSIS, start=heading[0], end=last.end)
+    before = [p for p in passages if p.end <= heading[0] or p.start < heading[0]]
+    after = [p for p in passages if p.start >= last.end]
+    return [*before, form, *after]
+
+
+def _around_comments(text: str, passages: list[Passage]) -> list[Passage]:
+    """A comment that is followed by the next specimen's label stands between specimens: the passage goes on after it."""
+    joined: list[Passage] = []
+    for passage in passages:
+        before = joined[-1] if joined else None
+        label = (
+            _next_label(text, before, passage) if before is not None and passage.role is Role.COMMENT and before.role in _GOES_ON else None
+        )
+        if label is None or before is None:
+            joined.append(passage)
+            continue
+        aside = (passage.heading[0] if passage.heading else passage.start, label)
+        joined[-1] = replace(before, end=passage.end, asides=(*before.asides, aside))
+    return joined
+
+
+_GOES_ON = (Role.DIAGNOSIS, Role.MICROSCOPY, Role.FREE)
+
+
+def _next_label(text: str, before: Passage, comment: Passage) -> int | None:
+    for match in _LABEL_LINE.finditer(text, comment.start, comment.end):
+        written = match["id"]
+        previous = str(int(written) - 1) if written.isdigit() else chr(ord(written) - 1)
+        if re.search(rf"^[ \t]*(?:\w+[ \t]+)?[(#]?{previous}[.):\-]|-[ \t]?{previous}[.):]", text[before.start : before.end], re.MULTILINE):
+            return match.start()
+    return None
+
+
+def _with_revisions(text: str, passages: list[Passage]) -> list[Passage]:
+    """A diagnosis printed again under "REVISED DIAGNOSIS" supersedes the one above it."""
+    split: list[Passage] = []
+    for passage in passages:
+        match = _REVISED.search(text, passage.start, passage.end) if passage.role is Role.DIAGNOSIS else None
+        if match is None or not text[passage.start : match.start()].strip():
+            split.append(passage)
+            continue
+        split.append(replace(passage, end=match.start()))
+        split.append(Passage(role=Role.AMENDMENT, start=match.end(), end=passage.end, order=passage.order + 1, heading=match.span()))
+    return split
+
+
+def _with_own_headings(text: str, sections: Sequence[TextSection]) -> list[TextSection]:
+    """Sections cut once more at headings that only pathology reports of some countries have."""
+    cut: list[TextSection] = []
+    for section in sections:
+        match = _OWN_HEADINGS.search(text, section.start, section.end)
+        if match is None or match.lastgroup is None:
+            cut.append(section)
+            continue
+        cut.append(replace(section, end=match.start()))
+        cut.append(TextSection(kind=SectionKind(match.lastgroup), start=match.end(), end=section.end, heading=match.span()))
+    return cut
+
+
+def _role(text: str, section: TextSection) -> Role | None:
+    if section.kind is SectionKind.ADDENDUM:
+        words = text[section.heading[0] if section.heading else section.start : section.end]
+        is_amendment = _SURELY_AMENDS.search(words) or (_AMENDS.search(words) and not _NO_CHANGE.search(words))
+        return Role.AMENDMENT if is_amendment else Role.ADDENDUM
+    if section.kind is SectionKind.MICROSCOPY and section.heading and _MICROSCOPIC_DIAGNOSIS.search(text, *section.heading):
+        return Role.DIAGNOSIS
+    return _ROLES.get(section.kind)
+
+
+def _with_a_diagnosis(text: str, passages: list[Passage]) -> list[Passage]:
+    """Where nothing stands under a heading for the diagnosis, the best of the rest is the diagnosis."""
+    for role in (Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE, Role.MICROSCOPY, Role.SPECIMEN_LIST, Role.COMMENT):
+        found = [p for p in passages if p.role is role and _DIAGNOSTIC.search(text, p.start, p.end)]
+        if role in (Role.DIAGNOSIS, Role.SYNOPTIC) and found:
+            return passages
+        if found:
+            return [_as_diagnosis(p) if p in found else p for p in passages]
+    return passages
+
+
+def _as_diagnosis(passage: Passage) -> Passage:
+    return replace(passage, role=Role.DIAGNOSIS)

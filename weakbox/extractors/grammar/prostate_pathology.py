@@ -1,0 +1,257 @@
+"""Reads English pathology reports of the prostate: biopsies, resections and whole glands, as the extraction contract says.
+
+Specimens are found by their labels, by table rows or by their sites; each is read on its own, and what list, gross,
+microscopy, synoptic block and addenda say of it is put together: the diagnosis counts most, an amendment supersedes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from weakbox.extractors.extractor import abstain
+from weakbox.extractors.grammar.pathology.assembly import Assembled, assemble
+from weakbox.extractors.grammar.pathology.blocks import lay_out
+from weakbox.extractors.grammar.pathology.case_level import case_cores, mask_past, overall_grade, read_case, read_procedure
+from weakbox.extractors.grammar.pathology.diagnoses import diagnostic_starts
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
+from weakbox.extractors.grammar.pathology.passages import Role, find_passages
+from weakbox.extractors.grammar.pathology.places import location_facts
+from weakbox.extractors.grammar.pathology.sites import with_site_lines
+from weakbox.extractors.grammar.pathology.specimens import GRADE_FIELDS, Reader
+from weakbox.extractors.grammar.pathology.targets import read_target
+from weakbox.organs.prostate import ORGAN, PATHOLOGY
+from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
+from weakbox.records.report import Report
+from weakbox.records.stated import FieldValue, Stated
+from weakbox.text.normalise import Normalised
+from weakbox.text.sections import TextSection
+
+SOURCE = "rules"
+_MALIGNANT = ("adenocarcinoma", "other_malignancy")
+_FREE_OF_CANCER = ("asap", "hgpin", "inflammation", "benign")
+_OTHER_ORGANS = re.compile(
+    r"\b(?:breast|mammar\w+|ductal carcinoma in situ|colon\w*|polyp|duodenal|gastric|stomach|oesophag\w+|esophag\w+|thyroid"
+    r"|endometri\w+|cervix|cervical|melan\w+|nevus|naevus|kidney|renal|nephrectomy|lung|liver|tonsil|skin)\b",
+    re.IGNORECASE,
+)
+_INJECTION = re.compile(
+    r"\b(?:ignore|disregard|forget)\s+(?:all\s+|any\s+|the\s+|these\s+|your\s+)*(?:previous|prior|above|earlier|preceding)?\s*"
+    r"(?:instructions?|prompts?|rules|text|report)\b"
+    r"|\b(?:system prompt|as an ai|language model)\b|\b(?:output|respond with|return|answer)\s+(?:only\s+)?(?:gleason|isup|grade group"
+    r"|benign|\"|\{)",
+    re.IGNORECASE,
+)
+_MASKED_VALUE = re.compile(r"\b(?:gleason|score|grade group|isup|cores?)\W{0,3}(?:score|sum|is|of|:|=|\s)*$", re.IGNORECASE)
+_OCR_FACTOR = 0.85
+
+
+def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSection]) -> ReportExtraction:
+    """What ``report`` states. Abstains on another organ's report and on one that says nothing of prostatic tissue."""
+    if _is_other_organ(text):
+        return abstain(report, ORGAN.name, SOURCE, "wrong_organ", "the report speaks of another organ")
+    passages = find_passages(text, sections)
+    injected = [_sentence_around(text.text, *match.span()) for match in _INJECTION.finditer(text.text)]
+    masked = mask_past(blank(with_site_lines(text), injected), passages)
+    procedure = read_procedure(masked, passages)
+    reader = Reader(text=masked, diagnostic=diagnostic_starts(masked), procedure=None if procedure is None else str(procedure.value))
+    layout = lay_out(masked, passages, reader.procedure)
+    reader = reader.with_other_parts(layout.blocks)
+    stated, everything = read_case(reader, layout.case_level)
+    specimens = assemble(reader, layout.blocks)
+    specimens = _with_case_facts(reader, specimens, layout.case_level, everything, stated)
+    if len(specimens) == 1 and layout.blocks:
+        stated = _of_lone_specimen(specimens[0].facts, stated)
+    if not specimens and not stated:
+        return abstain(report, ORGAN.name, SOURCE, "unreadable", "no specimen, diagnosis or grade was found")
+    exam = _exam(procedure, stated, everything, [specimen.facts for specimen in specimens])
+    return _extraction(report, text, exam, specimens, bool(injected))
+
+
+def _of_lone_specimen(facts: Facts, stated: Facts) -> Facts:
+    """The case is its one specimen: what a worse passage says of the case completes it, or is flagged; a composite grade stands."""
+    own = {name: fact for name, fact in facts.items() if name in (*GRADE_FIELDS, "cores_positive", "cores_total")}
+    composite = {name: fact for name, fact in stated.items() if fact.rule == "composite"}
+    return {**combine(own, {name: fact for name, fact in stated.items() if name not in composite}), **composite}
+
+
+def _is_other_organ(text: Normalised) -> bool:
+    return not any(word in text.lower for word in ORGAN.words) and _OTHER_ORGANS.search(text.lower) is not None
+
+
+def _sentence_around(text: str, start: int, end: int) -> TextRange:
+    first = max(text.rfind(".", 0, start), text.rfind("\n", 0, start)) + 1
+    stops = [stop for stop in (text.find(".", end), text.find("\n", end)) if stop >= 0]
+    return first, min(stops, default=len(text))
+
+
+def _with_case_facts(
+    reader: Reader, specimens: list[Assembled], stretches: Sequence[tuple[Role, TextRange]], everything: Facts, stated: Facts
+) -> list[Assembled]:
+    """A lone specimen, and the one that holds the tumour, also take what is said outside their blocks."""
+    own = {name: fact for name, fact in everything.items() if name in {field.name for field in PATHOLOGY.item}}
+    if not specimens:
+        lone = own | {name: fact for name, fact in _places(reader, stretches).items() if name not in own}
+        return [Assembled(label=None, position=0, facts=lone)] if lone else []
+    if reader.procedure == "prostatectomy" and all(specimen.label is None for specimen in specimens):
+        return [Assembled(label=None, position=0, facts=own), *specimens] if own else specimens
+    amended = [(role, span) for role, span in stretches if role is Role.AMENDMENT]
+    if amended:
+        specimens = _amend(reader, specimens, amended)
+    tumours = [index for index, specimen in enumerate(specimens) if _holds_tumour(specimen)]
+    if len(tumours) > 1 and reader.procedure == "prostatectomy":
+        tumours = [index for index in tumours if any(name in specimens[index].facts for name in GRADE_FIELDS)]
+    if len(specimens) == 1:
+        chosen = 0
+    elif len(tumours) == 1 and reader.procedure in ("prostatectomy", "turp"):
+        chosen = tumours[0]
+    else:
+        return specimens
+    filled = specimens[chosen]
+    extra = {name: fact for name, fact in own.items() if name not in filled.facts and not _is_ungraded(filled, name)}
+    if "diagnosis" in filled.facts and filled.facts["diagnosis"].value not in _MALIGNANT:
+        extra = {name: fact for name, fact in extra.items() if name.startswith("cores_")}
+    specimens[chosen] = Assembled(label=filled.label, position=filled.position, facts={**filled.facts, **extra})
+    return specimens
+
+
+def _is_ungraded(specimen: Assembled, name: str) -> bool:
+    return name in GRADE_FIELDS and (
+        "ungraded" in specimen.facts.get("diagnosis", _NOTHING).flags or any(field in specimen.facts for field in GRADE_FIELDS)
+    )
+
+
+_NOTHING = Fact(value="", spans=())
+
+
+def _holds_tumour(specimen: Assembled) -> bool:
+    diagnosis = specimen.facts.get("diagnosis")
+    return diagnosis is not None and diagnosis.value == "adenocarcinoma"
+
+
+def _places(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> Facts:
+    """Cores and target of a report without blocks; its site only where a heading gave it, which would be a block."""
+    facts: Facts = {}
+    for role, (start, end) in stretches:
+        if reader.procedure in ("biopsy", None) and role in (Role.GROSS, Role.SPECIMEN_LIST):
+            facts = {**reader.read_totals(start, end), **facts}
+        if role in (Role.DIAGNOSIS, Role.SPECIMEN_LIST) and reader.procedure == "biopsy":
+            target = read_target(reader.text, start, end)
+            facts = {**({"target": target} if target else {}), **location_facts(reader.text, start, reader.head_end(start, end)), **facts}
+    return facts
+
+
+def _amend(reader: Reader, specimens: list[Assembled], stretches: Iterable[tuple[Role, TextRange]]) -> list[Assembled]:
+    """An amendment goes to the specimen that it names, to the lone one, or to the only one with tumour."""
+    amended = list(specimens)
+    for _, (start, end) in stretches:
+        index = _named(reader.text[start:end], amended)
+        if index is None:
+            tumours = [i for i, specimen in enumerate(amended) if _holds_tumour(specimen)]
+            index = 0 if len(amended) == 1 else tumours[0] if len(tumours) == 1 else None
+        if index is None:
+            continue
+        facts = reader.read_stretch(start, end)
+        if reader.procedure == "biopsy":
+            facts |= location_facts(reader.text, start, end)
+        specimen = amended[index]
+        amended[index] = Assembled(
+            label=specimen.label, position=specimen.position, facts=combine(facts, specimen.facts, conflict="superseded")
+        )
+    return amended
+
+
+def _named(words: str, specimens: Sequence[Assembled]) -> int | None:
+    for index, specimen in enumerate(specimens):
+        if specimen.label is not None and re.search(
+            rf"\b(?:specimen|part|container|sample|core|site|biopsy)\s*#?\s*{re.escape(str(specimen.label.value))}\b", words, re.IGNORECASE
+        ):
+            return index
+    return None
+
+
+def _exam(procedure: Fact | None, stated: Facts, everything: Facts, specimens: Sequence[Facts]) -> Facts:
+    exam: Facts = {} if procedure is None else {"procedure": procedure}
+    cancer = _cancer_present(specimens, everything)
+    if cancer is not None:
+        exam["cancer_present"] = cancer
+    is_free = cancer is not None and cancer.value is False
+    grade = {} if is_free else overall_grade(stated, specimens)
+    exam |= {f"overall.{name}": fact for name, fact in grade.items()}
+    if procedure is None or procedure.value == "biopsy":
+        exam |= case_cores(stated, specimens)
+    return exam
+
+
+def _cancer_present(specimens: Sequence[Facts], everything: Facts) -> Fact | None:
+    diagnoses = [facts["diagnosis"] for facts in specimens if "diagnosis" in facts]
+    malignant = [diagnosis for diagnosis in diagnoses if diagnosis.value in _MALIGNANT]
+    if malignant:
+        return Fact(value=True, spans=malignant[0].spans, confidence=max(d.confidence for d in malignant), rule="specimens")
+    if "diagnosis" in everything and everything["diagnosis"].value in _MALIGNANT:
+        return Fact(value=True, spans=everything["diagnosis"].spans, confidence=everything["diagnosis"].confidence, rule="case")
+    free = [diagnosis for diagnosis in diagnoses if diagnosis.value in _FREE_OF_CANCER]
+    if free:
+        spans = tuple(dict.fromkeys(span for diagnosis in free for span in diagnosis.spans))
+        return Fact(value=False, spans=spans, confidence=min(d.confidence for d in free), rule="specimens")
+    return None
+
+
+def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequence[Assembled], is_injected: bool) -> ReportExtraction:
+    flags = [Flag(path="", code="injection", detail="the text gives instructions to a reader; they were left out")] if is_injected else []
+    flags += _masked_flags(text)
+    exam_values, exam_flags = _stated(text, exam, "")
+    flags += exam_flags
+    records = []
+    for index, specimen in enumerate(specimens):
+        facts = specimen.facts if specimen.label is None else {"specimen_id": specimen.label, **specimen.facts}
+        values, found = _stated(text, facts, f"{PATHOLOGY.item_kind}[{index}].")
+        flags += found
+        records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
+    return ReportExtraction(
+        report_id=report.report_id,
+        patient_id=report.patient_id,
+        report_type=report.report_type,
+        organ=ORGAN.name,
+        status=ExtractionStatus.OK,
+        exam=exam_values,
+        specimens=tuple(records),
+        flags=tuple(dict.fromkeys(flags)),
+        extractor=SOURCE,
+    )
+
+
+def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:
+    values: dict[str, Stated[FieldValue]] = {}
+    flags: list[Flag] = []
+    for name, fact in facts.items():
+        spans = [span for span in fact.spans if text.text[slice(*span)].strip()]
+        if not spans:
+            continue
+        is_repaired = any(text.is_repaired(*span) for span in spans)
+        codes = (*fact.flags, "ocr") if is_repaired else fact.flags
+        confidence = fact.confidence * (_OCR_FACTOR if is_repaired else 1.0)
+        evidence = tuple(dict.fromkeys(text.to_raw(*span) for span in spans))
+        values[name] = Stated(value=fact.value, evidence=evidence, source=SOURCE, confidence=confidence, rule=fact.rule or None)
+        flags += [Flag(path=prefix + name, code=code, detail=_DETAILS.get(code, "")) for code in dict.fromkeys(codes)]
+    return values, flags
+
+
+_DETAILS = {
+    "range": "a range or bound is stated; the higher number is kept",
+    "conflict": "another passage or number of the report says otherwise",
+    "superseded": "an addendum changed this value",
+    "composite": "the grade stated of the case is not that of the highest-grade specimen",
+    "ungraded": "the report says that no grade is given",
+    "missing_specimen": "the specimen was not received, or held no tissue",
+    "discontinuous": "the span of discontinuous foci is kept",
+    "ocr": "read from characters that were repaired",
+}
+
+
+def _masked_flags(text: Normalised) -> list[Flag]:
+    return [
+        Flag(path="", code="masked", detail="a value was masked before the report was read")
+        for start, _ in text.masked
+        if _MASKED_VALUE.search(text.text[max(0, start - 30) : start])
+    ][:1]

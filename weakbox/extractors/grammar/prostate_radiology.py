@@ -1,0 +1,239 @@
+"""Reads an English prostate MRI report by rules: exam, lesions, flags, each value with the raw words that state it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, largest
+from weakbox.extractors.grammar.radiology_exam import ExamReading, read_psa, read_psa_density, read_version, read_volume
+from weakbox.extractors.grammar.radiology_lesions import SectionReading, read_section
+from weakbox.extractors.grammar.radiology_merge import apply_addendum, fill_single_lesion, merge_sections
+from weakbox.extractors.grammar.radiology_staging import read_staging
+from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, build_view
+from weakbox.organs.prostate import ORGAN, RADIOLOGY
+from weakbox.records.extraction import ExtractionStatus, Finding, Flag, ReportExtraction
+from weakbox.records.report import Report, ReportType
+from weakbox.records.stated import FieldValue, Span, Stated
+from weakbox.terminology.sectors import sectors_of
+from weakbox.text.normalise import Normalised
+from weakbox.text.sections import TextSection
+
+SOURCE = "rules"
+_REVIEW_CODES = frozenset({"conflict", "injection", "implausible", "ambiguous", "superseded", "count", "missing"})
+_SHORTEST_REPORT = 15
+
+
+def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSection]) -> ReportExtraction:
+    """What a prostate MRI report states. Abstains on empty text and on reports of another organ or modality."""
+    reason = _abstention(text)
+    if reason is not None:
+        return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
+    view = build_view(text, sections, report.language)
+    lesions, overall, overall_likert = _read_lesions(view)
+    flags: list[Flag] = []
+    exam = _read_exam(view, lesions, overall, overall_likert, flags)
+    findings = tuple(_finding(report, index, draft, text, flags) for index, draft in enumerate(lesions))
+    flags += _text_flags(view)
+    status = ExtractionStatus.REVIEW if any(flag.code in _REVIEW_CODES for flag in flags) else ExtractionStatus.OK
+    return _extraction(report, status, exam, findings, tuple(flags))
+
+
+def _extraction(
+    report: Report, status: ExtractionStatus, exam: Mapping[str, Stated[FieldValue]], findings: tuple[Finding, ...], flags: tuple[Flag, ...]
+) -> ReportExtraction:
+    return ReportExtraction(
+        report_id=report.report_id,
+        patient_id=report.patient_id,
+        report_type=ReportType.RADIOLOGY,
+        organ=ORGAN.name,
+        status=status,
+        exam=exam,
+        findings=findings,
+        flags=flags,
+        extractor=SOURCE,
+    )
+
+
+_ORGAN = re.compile(
+    r"prostat|pi-?\s?rads|pirads|\bpsa\b|peripheral zone|transition(?:al)? zone|\bpz(?:pl|pm|a|p)?\b|\btz[ap]?\b|seminal vesicle|"
+    r"\broi\b|lesion|likert|cancer|category|suspicion|gland|\bepe\b"
+)
+_OTHER_ORGAN = re.compile(
+    r"\b(?:bi-?rads|mammogra\w*|breasts?|brain|cerebr\w+|lungs?|pulmonary|chest|liver|hepatic|li-?rads|knee|meniscus|menisc\w+|"
+    r"lumbar|cervical spine|thyroid|uterus|ovar\w+|cardiac|coronary|shoulder|ankle|colonoscopy)\b"
+)
+_STRONG = re.compile(r"prostat|pi-?\s?rads|pirads|peripheral zone|transition(?:al)? zone")
+
+
+def _abstention(text: Normalised) -> str | None:
+    words = text.lower.strip()
+    if len(words) < _SHORTEST_REPORT and not _ORGAN.search(words):
+        return "empty"
+    if not any(character.isalpha() for character in words):
+        return "unreadable"
+    own, other = len(_STRONG.findall(words)), len(_OTHER_ORGAN.findall(words))
+    if own == 0 and (other > 0 or not _ORGAN.search(words)):
+        return "wrong_organ"
+    return "wrong_organ" if other >= 3 and other > 3 * own else None
+
+
+def _read_lesions(view: View) -> tuple[list[Draft], Candidate | None, Candidate | None]:
+    readings: list[SectionReading] = []
+    addenda: list[tuple[SectionReading, list[Clause]]] = []
+    for _, group in groupby(
+        (clause for clause in view.clauses if clause.role in READ_ROLES), key=lambda clause: (clause.section, clause.role)
+    ):
+        clauses = list(group)
+        reading = read_section(clauses, view)
+        if reading.role is Role.ADDENDUM:
+            addenda.append((reading, clauses))
+        else:
+            readings.append(reading)
+    lesions = merge_sections(readings)
+    for reading, clauses in addenda:
+        apply_addendum(lesions, reading, clauses, view)
+    overall = _overall([*readings, *(reading for reading, _ in addenda)], "overall")
+    overall_likert = _overall([*readings, *(reading for reading, _ in addenda)], "overall_likert")
+    fill_single_lesion(lesions, "pirads", overall)
+    fill_single_lesion(lesions, "likert", overall_likert)
+    return lesions, overall, overall_likert
+
+
+def _overall(readings: Sequence[SectionReading], name: str) -> Candidate | None:
+    """The exam's own category: an addendum's over the impression's over the findings'; the highest where several stand together."""
+    for role in (Role.ADDENDUM, Role.IMPRESSION, Role.FINDINGS):
+        found: list[Candidate] = [candidate for reading in readings if reading.role is role for candidate in getattr(reading, name)]
+        if found:
+            return max(found, key=lambda candidate: int(str(candidate.value)))
+    zones = [candidate for reading in readings for candidate in reading.zones]
+    return (
+        max(zones, key=lambda candidate: int(str(candidate.value)))
+        if zones and name == "overall" and not any(reading.drafts for reading in readings)
+        else None
+    )
+
+
+def _read_exam(
+    view: View, lesions: list[Draft], overall: Candidate | None, overall_likert: Candidate | None, flags: list[Flag]
+) -> dict[str, Stated[FieldValue]]:
+    exam: dict[str, Stated[FieldValue]] = {}
+    for name, stated in (("pirads", overall), ("likert", overall_likert)):
+        candidate = _exam_score(name, stated, lesions, flags)
+        if candidate is not None:
+            exam[f"exam.{name}"] = _stated(candidate, view.text, f"exam.{name}", flags)
+    for name, reading in _exam_readings(view).items():
+        flags += [Flag(path=f"exam.{name}", code=code) for code in reading.flags]
+        if reading.candidate is not None:
+            exam[f"exam.{name}"] = _stated(reading.candidate, view.text, f"exam.{name}", flags)
+    for name, candidate in read_staging(view).items():
+        exam[f"exam.{name}"] = _stated(candidate, view.text, f"exam.{name}", flags)
+    _check_density(exam, flags)
+    return {field.name: exam[field.name] for field in RADIOLOGY.exam if field.name in exam}
+
+
+def _exam_readings(view: View) -> dict[str, ExamReading]:
+    return {
+        "pirads_version": read_version(view.text),
+        "psa_ng_ml": read_psa(view),
+        "psa_density": read_psa_density(view),
+        "prostate_volume_ml": read_volume(view),
+    }
+
+
+def _exam_score(name: str, stated: Candidate | None, lesions: list[Draft], flags: list[Flag]) -> Candidate | None:
+    """The stated overall score, otherwise the highest of the lesions; both kept apart where they disagree."""
+    scored = [draft.values[name] for draft in lesions if name in draft.values]
+    highest = max(scored, key=lambda candidate: int(str(candidate.value)), default=None)
+    if stated is None:
+        return (
+            None
+            if highest is None
+            else Candidate(value=highest.value, words=highest.words, rule="highest_of_lesions", confidence=highest.confidence * 0.98)
+        )
+    if highest is not None and int(str(highest.value)) > int(str(stated.value)):
+        flags.append(Flag(path=f"exam.{name}", code="conflict", detail="a lesion is scored above the overall category"))
+        return Candidate(value=stated.value, words=stated.words, rule=stated.rule, confidence=0.7, flags=stated.flags)
+    return stated
+
+
+def _check_density(exam: Mapping[str, Stated[FieldValue]], flags: list[Flag]) -> None:
+    """PSA / volume against the stated density: a difference over a fifth goes to review, the stated values stay."""
+    values = [exam[name].value if name in exam else None for name in ("exam.psa_ng_ml", "exam.prostate_volume_ml", "exam.psa_density")]
+    psa, volume, density = (float(str(value)) if value is not None else None for value in values)
+    if psa and volume and density and abs(psa / volume - density) > max(0.2 * density, 0.02):
+        flags.append(Flag(path="exam.psa_density", code="conflict", detail="density differs from PSA / volume"))
+
+
+def _finding(report: Report, index: int, draft: Draft, text: Normalised, flags: list[Flag]) -> Finding:
+    path = f"lesions[{index}]"
+    values: dict[str, Stated[FieldValue]] = {}
+    if draft.label is not None:
+        values["lesion_id"] = _stated(draft.label, text, f"{path}.lesion_id", flags)
+    for name, candidate in draft.values.items():
+        values[name] = _stated(candidate, text, f"{path}.{name}", flags)
+    _derive(values, draft, text)
+    flags += [Flag(path=f"{path}.{name}" if name else path, code=code) for name, code in dict.fromkeys(draft.flags)]
+    if not draft.is_scored:
+        flags.append(Flag(path=path, code="unscored"))
+    ordered = {field.name: values[field.name] for field in RADIOLOGY.item if field.name in values}
+    return Finding(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=ordered)
+
+
+def _derive(values: dict[str, Stated[FieldValue]], draft: Draft, text: Normalised) -> None:
+    """Sectors from the place's words, the largest diameter from the size."""
+    levels, positions = draft.get("levels"), draft.get("positions")
+    side, zone = draft.get("side"), draft.get("zone")
+    sectors = sectors_of(
+        str(side) if side else None,
+        str(zone) if zone else None,
+        [str(level) for level in levels] if isinstance(levels, tuple) else [],
+        [str(position) for position in positions] if isinstance(positions, tuple) else [],
+    )
+    if sectors:
+        parts = [draft.values[name] for name in ("side", "zone", "levels", "positions") if name in draft.values]
+        words = tuple(sorted({span for part in parts for span in part.words}))
+        values["sectors"] = _plain(
+            Candidate(value=sectors, words=words, rule="sectors_of_place", confidence=min(part.confidence for part in parts) * 0.97), text
+        )
+    size = draft.values.get("size_mm")
+    diameter = largest(draft)
+    if size is not None and diameter is not None:
+        values["max_diameter_mm"] = _plain(
+            Candidate(value=diameter, words=size.words, rule="largest_size", confidence=size.confidence), text
+        )
+
+
+def _plain(candidate: Candidate, text: Normalised) -> Stated[FieldValue]:
+    evidence = tuple(dict.fromkeys(text.to_raw(start, end) for start, end in candidate.words))
+    return Stated(
+        value=candidate.value, evidence=_in_order(evidence), source=SOURCE, confidence=round(candidate.confidence, 3), rule=candidate.rule
+    )
+
+
+def _in_order(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    return tuple(sorted(spans, key=lambda span: (span.start, span.end)))
+
+
+def _stated(candidate: Candidate, text: Normalised, path: str, flags: list[Flag]) -> Stated[FieldValue]:
+    """The candidate with raw evidence; its doubts become flags, repaired words lower its confidence."""
+    flags += [Flag(path=path, code=code) for code in candidate.flags]
+    confidence = candidate.confidence
+    if text.repaired and any(text.is_repaired(start, end) for start, end in candidate.words):
+        flags.append(Flag(path=path, code="ocr"))
+        confidence *= 0.85
+    stated = _plain(candidate, text)
+    return Stated(value=stated.value, evidence=stated.evidence, source=SOURCE, confidence=round(confidence, 3), rule=candidate.rule)
+
+
+def _text_flags(view: View) -> list[Flag]:
+    flags = []
+    if view.is_addressed_to_machine:
+        flags.append(Flag(path="", code="injection", detail="text that addresses a machine was not read"))
+    roles = {clause.role for clause in view.clauses}
+    if Role.FINDINGS not in roles:
+        flags.append(Flag(path="", code="no_findings_section"))
+    if Role.IMPRESSION not in roles:
+        flags.append(Flag(path="", code="no_impression_section"))
+    return flags

@@ -1,0 +1,481 @@
+"""Groups the clauses of one section into lesions: by label, by introduction, by what continues what."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, location_candidates
+from weakbox.extractors.grammar.radiology_facts import Facts, is_asserted, read_facts, size_candidate
+from weakbox.extractors.grammar.radiology_mentions import LabelMention
+from weakbox.extractors.grammar.radiology_tables import (
+    TableHead,
+    cells_of,
+    read_cell,
+    read_head,
+    read_row,
+    read_row_without_head,
+    row_column,
+)
+from weakbox.extractors.grammar.radiology_units import Clause, Role, View
+from weakbox.text.locations import location_of
+from weakbox.text.quantities import Measured
+
+
+@dataclass(slots=True, kw_only=True)
+class SectionReading:
+    """The lesions of one section in order, and the categories that speak of the exam."""
+
+    role: Role
+    section: int
+    drafts: list[Draft] = field(default_factory=list)
+    overall: list[Candidate] = field(default_factory=list)
+    overall_likert: list[Candidate] = field(default_factory=list)
+    zones: list[Candidate] = field(default_factory=list)
+    """Scores of a whole zone ("PZ: PI-RADS 2")."""
+    current: Draft | None = None
+    head: TableHead | None = None
+    columns: list[Draft] = field(default_factory=list)
+
+
+_NO_LONGER = re.compile(
+    r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
+    r"identified|appreciated) (?:today|currently|on (?:the |today's )?(?:current|today|present))|"
+    r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
+)
+_PRIOR_UNIT = re.compile(
+    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last)|(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
+    r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
+)
+_STILL = re.compile(
+    r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
+    r"interval|re-?demonstrat\w*)\b"
+)
+_EMPTY_LABEL = re.compile(
+    r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
+    r"evidence))|nil\b|_{2,}|\[\s*\]|not (?:seen|identified|present|applicable)|x{3,}|-+\s*$|absent\b|$)"
+)
+_ANCHOR = re.compile(
+    r"(?:the\s+)?(?:(?:index|dominant|primary|second(?:ary)?|third|additional|other|largest|main|suspicious|focal|"
+    r"target)\s+)+(?:suspicious\s+|intraprostatic\s+|focal\s+|prostatic\s+)?(?:lesions?|targets?|foc(?:us|i)|rois?|nodules?|tumou?r|"
+    r"abnormality)(?:\s*\([^)]{0,20}\))?\s*(?::|-\s)"
+)
+_ANOTHER = re.compile(r"\b(?:another|second|third|fourth|additional|separate|further|other|satellite|also (?:a|an)|new)\b")
+_OLD = re.compile(r"\bthe (?:old|known|previous|other) (?:lesion|focus|nodule|one|target)\b")
+_DEFINITE = re.compile(
+    r"^\W*(?:it|this|these|that|its|the (?:same |above |aforementioned |described |index |said )?(?:lesion|focus|nodule|area|"
+    r"abnormality|mass|finding|region|target|tumou?r)|which|measur\w+|corresponding|associated|there is (?:associated|corresponding|"
+    r"also associated))\b"
+)
+_CONTINUES = re.compile(r"\b(?:corresponding|associated|with|same|matching|this|correlat\w+|co-?localiz\w+|shows?|demonstrates?)\b")
+_PLACE_FIELD = re.compile(r"(?:lesion |target )*(?:locations?|sites?|position|side|zone|level|sector|region)\b")
+
+
+def read_section(clauses: list[Clause], view: View) -> SectionReading:
+    """Read one section's clauses in order."""
+    reading = SectionReading(role=clauses[0].role, section=clauses[0].section)
+    for clause in clauses:
+        if view.is_silent(clause):
+            continue
+        if clause.is_row:
+            _read_table_row(reading, clause, view)
+        else:
+            reading.head = None
+            _read_clause(reading, clause, view)
+    return reading
+
+
+def _read_table_row(reading: SectionReading, clause: Clause, view: View) -> None:
+    head = read_head(clause, view)
+    if head is not None:
+        reading.head, reading.columns = (
+            head,
+            [_column_draft(clause, view, index) for index in range(1, len(head.titles))] if head.is_transposed else [],
+        )
+        reading.drafts += reading.columns
+        return
+    if reading.head is None:
+        draft = read_row_without_head(clause, view)
+        if draft is None:
+            _read_clause(reading, clause, view)
+        else:
+            reading.drafts.append(draft)
+            reading.current = draft
+        return
+    if reading.head.is_transposed:
+        _read_transposed(reading, clause, view)
+        return
+    draft = read_row(clause, view, reading.head)
+    if draft is not None:
+        known = _labelled(reading, str(draft.label.value)) if draft.label else None
+        if known is None:
+            reading.drafts.append(draft)
+            reading.current = draft
+        else:
+            for name, candidate in draft.values.items():
+                known.fill(name, candidate)
+
+
+def _column_draft(clause: Clause, view: View, index: int) -> Draft:
+    draft = _new_draft(clause)
+    read_cell(draft, "label", "", cells_of(clause, view)[index], view)
+    draft.is_lesion_word = True
+    return draft
+
+
+def _read_transposed(reading: SectionReading, clause: Clause, view: View) -> None:
+    spans = cells_of(clause, view)
+    title = view.text.lower[slice(*spans[0])]
+    column = row_column(title)
+    if column is not None:
+        for draft, span in zip(reading.columns, spans[1:], strict=False):
+            read_cell(draft, column, title, span, view)
+
+
+def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
+    cut = view.cut(clause)
+    if _is_of_the_past(cut):
+        return
+    labels = _stated_labels(clause, view, cut)
+    if labels is None:
+        return
+    facts = read_facts(clause, view)
+    if facts.overall is not None:
+        _take_overall(reading, clause, facts)
+    if facts.overall_likert is not None:
+        reading.overall_likert.append(facts.overall_likert)
+    if labels:
+        _read_labelled(reading, clause, view, facts, labels)
+        return
+    if clause.region is not None and clause.region.is_elsewhere and not facts.is_scored:
+        return
+    if facts.is_negative and not facts.is_scored:
+        return
+    _read_unlabelled(reading, clause, view, facts, cut)
+
+
+def _is_of_the_past(cut: str) -> bool:
+    if _NO_LONGER.search(cut):
+        return True
+    return bool(_PRIOR_UNIT.match(cut)) and not _STILL.search(cut)
+
+
+def _stated_labels(clause: Clause, view: View, cut: str) -> list[LabelMention] | None:
+    """The labels of the clause; None where it says that the labelled lesion is not there."""
+    labels = [
+        label
+        for label in view.labels.within(clause.start, clause.end)
+        if is_asserted(cut, label.start - clause.start, label.end - clause.start)
+    ]
+    lower = view.text.lower
+    kept = [label for label in labels if not (_EMPTY_LABEL.match(lower, label.end, clause.end) and _is_blank_lesion(label, clause, view))]
+    if labels and not kept:
+        return None
+    return kept
+
+
+def _is_blank_lesion(label: LabelMention, clause: Clause, view: View) -> bool:
+    """A label followed by nothing is a heading; followed by "none" it is no lesion."""
+    rest = view.text.lower[label.end : clause.end].strip(" :.-=()")
+    return bool(rest) and not view.categories.within(label.end, clause.end)
+
+
+def _new_draft(clause: Clause) -> Draft:
+    return Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence)
+
+
+def _labelled(reading: SectionReading, label: str) -> Draft | None:
+    return next((draft for draft in reading.drafts if draft.label is not None and str(draft.label.value).upper() == label.upper()), None)
+
+
+def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, labels: list[LabelMention]) -> None:
+    if clause.region is not None and clause.region.is_elsewhere:
+        facts.values = {name: candidate for name, candidate in facts.values.items() if name in ("pirads", "likert")}
+    drafts: list[Draft] = []
+    for label in labels:
+        for value, span in zip(label.values, label.spans, strict=True):
+            draft = _labelled(reading, value)
+            if draft is None:
+                draft = _anchor_without_label(reading, clause) or _open(reading, clause)
+                draft.label = Candidate(value=value, words=(span,), rule="label", confidence=0.97)
+            if draft not in drafts:
+                drafts.append(draft)
+    for draft in drafts:
+        _apply(draft, facts)
+        draft.is_lesion_word = True
+        if len(drafts) > 1:
+            draft.flags.append(("", "shared"))
+    reading.current = drafts[-1]
+
+
+def _anchor_without_label(reading: SectionReading, clause: Clause) -> Draft | None:
+    """The lesion that this very sentence opened before its label came ("PI-RADS 4 lesion (ROI 1)")."""
+    current = reading.current
+    if current is not None and current.label is None and current.is_anchor and not current.values and current.section == clause.section:
+        return current
+    return None
+
+
+def _open(reading: SectionReading, clause: Clause) -> Draft:
+    draft = _new_draft(clause)
+    reading.drafts.append(draft)
+    reading.current = draft
+    return draft
+
+
+def _apply(draft: Draft, facts: Facts) -> None:
+    for name, candidate in facts.values.items():
+        if name == "size_mm" and "size_mm" in draft.values:
+            before = draft.values["size_mm"]
+            if isinstance(candidate.value, tuple) and isinstance(before.value, tuple) and len(candidate.value) > len(before.value):
+                draft.values["size_mm"] = candidate
+            continue
+        draft.fill(name, candidate)
+    draft.is_suspicious |= facts.is_suspicious
+    draft.is_benign |= facts.is_benign and not facts.is_scored
+    draft.is_diffuse |= facts.is_diffuse and "size_mm" not in draft.values
+    draft.is_lesion_word |= facts.is_lesion_word
+
+
+def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None:
+    """An overall category inside a lesion's own block is the lesion's; elsewhere it is the exam's."""
+    current = reading.current
+    is_own_block = (
+        current is not None
+        and reading.role is Role.FINDINGS
+        and not current.is_scored
+        and sum(not draft.is_scored for draft in reading.drafts) == 1
+        and (current.label is not None or clause.field is not None)
+        and facts.overall is not None
+    )
+    if is_own_block and current is not None and facts.overall is not None:
+        current.fill("pirads", facts.overall)
+    elif facts.overall is not None:
+        reading.overall.append(facts.overall)
+
+
+def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, cut: str) -> None:
+    is_plural = facts.count > 1 and clause.parts == 1 and (facts.is_scored or facts.is_lesion_word or facts.is_suspicious)
+    if is_plural and _read_several(reading, clause, view, facts):
+        return
+    opening = _ANCHOR.match(cut)
+    if opening is not None and not facts.is_negative:
+        if _EMPTY_LABEL.match(cut, opening.end()) and cut[opening.end() :].strip(" ."):
+            return
+        anchor = _open(reading, clause)
+        anchor.is_anchor = anchor.is_lesion_word = True
+        _apply(anchor, facts)
+        return
+    if facts.is_scored and clause.field is None and _is_of_a_zone(facts) and (facts.has_place or facts.is_placed_by_heading):
+        _take_zone_score(reading, facts)
+        return
+    draft = _draft_for(reading, clause, facts, cut)
+    if draft is not None:
+        _apply(draft, facts)
+        reading.current = draft
+    elif facts.is_scored and "pirads" in facts.values and not facts.has_place and "size_mm" not in facts.values:
+        reading.overall.append(facts.values["pirads"])
+    elif "likert" in facts.values and not facts.has_place and "size_mm" not in facts.values:
+        reading.overall_likert.append(facts.values["likert"])
+
+
+def _take_zone_score(reading: SectionReading, facts: Facts) -> None:
+    """A zone's score is the exam's where no lesion is scored."""
+    if "pirads" in facts.values:
+        reading.zones.append(facts.values["pirads"])
+
+
+def _is_of_a_zone(facts: Facts) -> bool:
+    """ "Transition zone: BPH. PI-RADS 2." scores the zone, not a lesion."""
+    score = facts.values.get("pirads") or facts.values.get("likert")
+    is_low = score is not None and isinstance(score.value, int) and score.value <= 2
+    if not is_low or "size_mm" in facts.values:
+        return False
+    return (facts.is_placed_by_heading and not facts.has_noun) or not (
+        "side" in facts.values or "levels" in facts.values or facts.is_lesion_word
+    )
+
+
+_OTHER_LESION = re.compile(
+    r"\b(?:the|of)\s+(?:left|right|former|larger|smaller|first|second|other|apical|basal|"
+    r"midline)(?:-sided)?\s+(?:(?!and\b)\w+\s+){0,3}?(?:lesion|focus|nodule|target|one|area)\b"
+)
+
+
+def _named_by_place(reading: SectionReading, facts: Facts, cut: str) -> Draft | None:
+    """An earlier lesion of the section that "the left lesion" means."""
+    if "size_mm" in facts.values or not facts.has_place or not _OTHER_LESION.search(cut):
+        return None
+    matching = [draft for draft in reading.drafts if _place_matches(draft, facts) and not (facts.is_scored and draft.is_scored)]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) -> Draft | None:
+    """The lesion that a clause speaks of: the current one, a new one, or none."""
+    current = reading.current
+    is_described = facts.has_place or "size_mm" in facts.values
+    named = _named_by_place(reading, facts, cut)
+    if named is not None:
+        return named
+    if clause.field is not None:
+        return _draft_for_field(reading, clause, facts)
+    if not facts.values:
+        return current if current is not None and (facts.is_suspicious or facts.is_benign) and _DEFINITE.match(cut) else None
+    conflicts = current is not None and _conflicts(current, facts)
+    if facts.is_scored:
+        return _draft_for_score(reading, clause, facts, cut, conflicts=conflicts)
+    is_new_noun = facts.has_noun and is_described and not _DEFINITE.match(cut)
+    if current is None:
+        is_exact = "size_mm" in facts.values and "zone" in facts.values and ("side" in facts.values or "levels" in facts.values)
+        facts.is_lesion_word |= is_exact
+        return _open(reading, clause) if (facts.has_noun and is_described) or is_exact else None
+    if _ANOTHER.search(cut) and facts.has_noun and is_described and (conflicts or not current.is_anchor or current.values):
+        return _open(reading, clause)
+    if conflicts:
+        return _open(reading, clause) if is_new_noun else None
+    if is_new_noun and _is_new_place(current, facts, cut):
+        return _open(reading, clause)
+    if not facts.has_noun and not _is_attribute_only(facts, cut):
+        return None
+    return current
+
+
+def _is_attribute_only(facts: Facts, cut: str) -> bool:
+    """Values of the current lesion without its noun: a size, sequence scores, an image number, or a place with "it"."""
+    return any(name not in ("side", "zone", "levels", "positions") for name in facts.values) or bool(_DEFINITE.match(cut))
+
+
+def _is_new_place(current: Draft, facts: Facts, cut: str) -> bool:
+    """A noun with a place or size that the current lesion does not share is another lesion."""
+    if current.is_anchor and not current.has_place:
+        return False
+    if not current.has_place and facts.has_place and "size_mm" not in facts.values and not current.is_scored:
+        return False
+    if _CONTINUES.search(cut) and not facts.has_place:
+        return False
+    same = [
+        name
+        for name in ("side", "zone", "levels")
+        if name in facts.values and name in current.values and current.values[name].value == facts.values[name].value
+    ]
+    if same and "size_mm" not in facts.values:
+        return False
+    if same and "size_mm" not in current.values:
+        return False
+    return (facts.has_place and not same) or ("size_mm" in facts.values and "size_mm" in current.values)
+
+
+def _draft_for_field(reading: SectionReading, clause: Clause, facts: Facts) -> Draft | None:
+    current = reading.current
+    if current is None or current.section != clause.section:
+        if clause.field and _PLACE_FIELD.match(clause.field) and facts.has_place:
+            draft = _open(reading, clause)
+            draft.is_anchor = True
+            return draft
+        is_described = facts.has_noun and (facts.has_place or "size_mm" in facts.values)
+        return _open(reading, clause) if is_described or (facts.is_scored and facts.has_place) else None
+    is_repeated = bool(
+        clause.field
+        and _PLACE_FIELD.match(clause.field)
+        and facts.has_place
+        and current.has_place
+        and current.is_scored
+        and _conflicts(current, facts)
+    )
+    if is_repeated:
+        return _open(reading, clause)
+    if facts.is_scored and current.is_scored and facts.has_place and _conflicts(current, facts):
+        return _open(reading, clause)
+    if facts.is_scored and current.is_scored and not facts.has_place:
+        return None
+    return current
+
+
+def _draft_for_score(reading: SectionReading, clause: Clause, facts: Facts, cut: str, *, conflicts: bool) -> Draft | None:
+    current = reading.current
+    is_described = facts.has_place or "size_mm" in facts.values or (facts.has_noun and facts.is_lesion_word)
+    if current is None:
+        is_diffuse = facts.is_benign and not facts.has_noun
+        return _open(reading, clause) if is_described and not (is_diffuse and "size_mm" not in facts.values) else None
+    if conflicts:
+        return _open(reading, clause)
+    if current.is_scored:
+        if _DEFINITE.match(cut) and not facts.has_place:
+            return None
+        if is_described or clause.marker is not None:
+            return _open(reading, clause)
+        return None
+    if current.values and ((_ANOTHER.search(cut) and facts.has_place) or _OLD.search(cut)):
+        return _open(reading, clause)
+    if (
+        clause.marker is not None
+        and clause.part == 0
+        and current.sentence != clause.sentence
+        and is_described
+        and (facts.has_place or "size_mm" in current.values)
+    ):
+        return _open(reading, clause)
+    return current
+
+
+def _conflicts(current: Draft, facts: Facts) -> bool:
+    for name in ("side", "zone", "levels"):
+        known, new = current.get(name), facts.values.get(name)
+        if known is None or new is None:
+            continue
+        if name == "levels" and isinstance(known, tuple) and isinstance(new.value, tuple):
+            if not set(known) & set(new.value):
+                return True
+        elif known != new.value and not (name == "zone" and {str(known), str(new.value)} == {"TZ", "AFS"}):
+            return True
+    return False
+
+
+_GROUP = re.compile(r",|;|\band\b|\bas well as\b|&")
+
+
+def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Facts) -> bool:
+    """ "Two foci, both PI-RADS 4, left base and left apex": one lesion a place; otherwise as many alike as are counted."""
+    groups = _place_groups(clause, view)
+    if len(groups) == facts.count:
+        for location in groups:
+            draft = _open(reading, clause)
+            for name, candidate in location.items():
+                draft.fill(name, candidate)
+            _share(draft, facts, ("pirads", "likert"))
+            draft.is_lesion_word = True
+        return True
+    if reading.drafts and not facts.has_place:
+        return False
+    if not facts.is_scored or any(_place_matches(draft, facts) for draft in reading.drafts):
+        return False
+    for _ in range(facts.count):  # alike, as many as the text counts
+        draft = _open(reading, clause)
+        _share(draft, facts, ("pirads", "likert", "side", "zone", "levels", "positions"))
+        draft.flags.append(("", "count"))
+    return True
+
+
+def _share(draft: Draft, facts: Facts, names: tuple[str, ...]) -> None:
+    for name in names:
+        draft.fill(name, facts.values.get(name))
+
+
+def _place_matches(draft: Draft, facts: Facts) -> bool:
+    return draft.has_place and not _conflicts(draft, facts)
+
+
+def _place_groups(clause: Clause, view: View) -> list[dict[str, Candidate]]:
+    lower = view.text.lower
+    bounds = [clause.start, *(match.start() for match in _GROUP.finditer(lower, clause.start, clause.end)), clause.end]
+    groups = []
+    for start, end in itertools.pairwise(bounds):
+        location = location_of(view.locations.within(start, end))
+        if (location.side or location.zone) and (location.levels or location.zone or location.side):
+            group = location_candidates(location, 0, rule="location_of_list", confidence=0.85)
+            sizes = [size for size in view.sizes.within(start, end) if size.measured is Measured.LESION]
+            if sizes:
+                group["size_mm"] = size_candidate(sizes[0])
+            groups.append(group)
+    return groups

@@ -1,0 +1,218 @@
+"""Makes one list of lesions from the sections: co-reference between findings and impression, and corrections by addenda."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, agreement, largest
+from weakbox.extractors.grammar.radiology_facts import read_facts
+from weakbox.extractors.grammar.radiology_lesions import SectionReading
+from weakbox.extractors.grammar.radiology_units import Clause, Role, View
+
+_ENOUGH = 1.4
+"""Agreement from which two sections speak of one lesion: a score alone (2.0) is enough, a zone alone (1.5) too, a level alone (1.5) too."""
+
+
+def merge_sections(readings: Sequence[SectionReading]) -> list[Draft]:
+    """One list of drafts in order of first mention; later sections fill and confirm earlier ones."""
+    lesions: list[Draft] = []
+    for reading in readings:
+        candidates = [draft for draft in reading.drafts if _is_candidate(draft)]
+        has_earlier = bool(lesions)
+        for own, known in _pairs(candidates, lesions):
+            if known is None:
+                if not has_earlier or _stands_alone(own):
+                    lesions.append(own)
+            else:
+                _absorb(known, own)
+    return sorted((draft for draft in lesions if _is_kept(draft)), key=lambda draft: draft.start)
+
+
+def _is_candidate(draft: Draft) -> bool:
+    return bool(draft.values)
+
+
+def _is_kept(draft: Draft) -> bool:
+    """Scored lesions stay; unscored ones only where the words call them suspicious, or simply a lesion, and not benign."""
+    if draft.is_diffuse and draft.label is None and "size_mm" not in draft.values:
+        return False
+    if draft.is_scored:
+        return True
+    if draft.is_benign:
+        return False
+    is_measured_or_placed = draft.has_place or "size_mm" in draft.values
+    if draft.label is not None or draft.is_anchor:
+        return is_measured_or_placed or draft.is_suspicious
+    return is_measured_or_placed and (draft.is_suspicious or draft.is_lesion_word)
+
+
+def _pairs(own: list[Draft], known: list[Draft]) -> list[tuple[Draft, Draft | None]]:
+    """Each new draft with the earlier lesion it repeats, best agreement first, one to one."""
+    scored = [
+        (points, i, j)
+        for i, left in enumerate(own)
+        for j, right in enumerate(known)
+        if (points := agreement(left, right)) is not None and points >= _ENOUGH
+    ]
+    scored.sort(key=lambda item: (-item[0], item[1], item[2]))
+    chosen: dict[int, int] = {}
+    for _, i, j in scored:
+        if i not in chosen and j not in chosen.values():
+            chosen[i] = j
+    _pair_remaining(own, known, chosen)
+    return [(draft, known[chosen[i]] if i in chosen else None) for i, draft in enumerate(own)]
+
+
+def _pair_remaining(own: list[Draft], known: list[Draft], chosen: dict[int, int]) -> None:
+    """A lone lesion of the impression that only disagrees in side, or says nothing against the only lesion, is that lesion."""
+    free = [j for j in range(len(known)) if j not in chosen.values()]
+    for i, draft in enumerate(own):
+        if i in chosen or not free:
+            continue
+        if len(known) == 1 and len(own) == 1 and _differs_in_side_only(draft, known[0]):
+            known[0].flags.append(("side", "conflict"))
+            chosen[i] = 0
+            return
+        if (
+            not draft.has_place
+            and len(free) == 1
+            and agreement(draft, known[free[0]]) is not None
+            and (draft.is_scored != known[free[0]].is_scored or len(known) == 1)
+        ):
+            chosen[i] = free.pop()
+
+
+def _differs_in_side_only(left: Draft, right: Draft) -> bool:
+    sides = {left.get("side"), right.get("side")}
+    if sides != {"left", "right"}:
+        return False
+    first, second = left.values.pop("side"), right.values["side"]
+    points = agreement(left, right)
+    left.values["side"] = first
+    right.values["side"] = second
+    return points is not None and points >= 2.0
+
+
+def _stands_alone(draft: Draft) -> bool:
+    """A later section's lesion is new only if it has a place or size of its own; a bare score repeats what stands already."""
+    return draft.has_place or "size_mm" in draft.values or draft.label is not None
+
+
+def _absorb(known: Draft, own: Draft) -> None:
+    for name in ("pirads", "likert"):
+        before, after = known.values.get(name), own.values.get(name)
+        if before is not None and after is not None and before.value != after.value:
+            known.values[name] = after
+            known.flags.append((name, "conflict"))
+    size = own.values.get("size_mm")
+    before_size = known.values.get("size_mm")
+    if (
+        size is not None
+        and before_size is not None
+        and isinstance(size.value, tuple)
+        and isinstance(before_size.value, tuple)
+        and len(size.value) > len(before_size.value)
+    ):
+        known.values["size_mm"] = size
+    if ("side", "conflict") in known.flags:
+        known.values.pop("side", None)
+        own.values.pop("side", None)
+    for name, candidate in own.values.items():
+        known.fill(name, candidate)
+    known.label = known.label or own.label
+    known.start = min(known.start, own.start)
+    known.is_suspicious |= own.is_suspicious
+    known.is_lesion_word |= own.is_lesion_word
+
+
+_WRONG_SIDE = re.compile(r"\b(?:not|rather than|instead of)(?: in| on)?(?: the)?\s+(?P<side>left|right)\b")
+_SHOULD_BE = re.compile(
+    r"should (?:read|be|have been|state)|correct(?:ed|ion)|amended|revised|instead|rather than|\bnot\b|in error|erroneous|mistaken|"
+    r"typographical"
+)
+_NEW_LESION = re.compile(
+    r"\b(?:additional|another|new|second|third|further|missed|not (?:previously )?(?:described|mentioned|"
+    r"reported))\b[^.;]{0,60}\b(?:lesion|focus|nodule|area|target|roi)"
+)
+
+
+def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Sequence[Clause], view: View) -> None:
+    """What an addendum says supersedes; an addendum's further lesion is added."""
+    drafts = [draft for draft in reading.drafts if draft.values] or [_loose_draft(clauses, view)]
+    words = " ".join(view.cut(clause) for clause in clauses)
+    for draft in drafts:
+        if not draft.values:
+            continue
+        target = _corrected(lesions, draft, words)
+        if target is None:
+            if draft.has_place or draft.label is not None or not lesions:
+                lesions.append(draft)
+            continue
+        _supersede(target, draft)
+    lesions.sort(key=lambda draft: draft.start)
+
+
+def _loose_draft(clauses: Sequence[Clause], view: View) -> Draft:
+    """ "The side should read right": values without a lesion's noun still correct the only lesion."""
+    draft = Draft(role=Role.ADDENDUM, section=clauses[0].section, start=clauses[0].start, sentence=0)
+    for clause in clauses:
+        cut = view.cut(clause)
+        facts = read_facts(clause, view)
+        if _SHOULD_BE.search(cut) or facts.is_scored:
+            for name, candidate in facts.values.items():
+                draft.fill(name, candidate)
+    return draft
+
+
+def _corrected(lesions: list[Draft], draft: Draft, words: str) -> Draft | None:
+    if draft.label is not None:
+        label = str(draft.label.value).upper()
+        named = next((lesion for lesion in lesions if lesion.label is not None and str(lesion.label.value).upper() == label), None)
+        if named is not None:
+            return named
+    if _NEW_LESION.search(words) and draft.has_place:
+        return None
+    if len(lesions) == 1:
+        return lesions[0]
+    wrong = _WRONG_SIDE.search(words)
+    if wrong is not None:
+        on_wrong_side = [lesion for lesion in lesions if lesion.get("side") == wrong["side"]]
+        if len(on_wrong_side) == 1:
+            return on_wrong_side[0]
+    agreeing = [(points, lesion) for lesion in lesions if (points := _agreement_without_score(lesion, draft)) is not None and points >= 1.0]
+    if agreeing:
+        return max(agreeing, key=lambda pair: pair[0])[1]
+    return None
+
+
+def _agreement_without_score(lesion: Draft, draft: Draft) -> float | None:
+    """An addendum may change the score and the size, so only the place and the label can tell which lesion it means."""
+    kept = {name: candidate for name, candidate in draft.values.items() if name not in ("pirads", "likert", "size_mm")}
+    probe = Draft(role=draft.role, section=draft.section, start=draft.start, sentence=draft.sentence, values=kept, label=draft.label)
+    return agreement(lesion, probe)
+
+
+def _supersede(target: Draft, draft: Draft) -> None:
+    for name, candidate in draft.values.items():
+        before = target.values.get(name)
+        if before is None or before.value != candidate.value:
+            target.values[name] = Candidate(
+                value=candidate.value, words=candidate.words, rule=f"addendum_{candidate.rule}", confidence=min(candidate.confidence, 0.9)
+            )
+            if before is not None:
+                target.flags.append((name, "superseded"))
+
+
+def fill_single_lesion(lesions: list[Draft], name: str, overall: Candidate | None) -> None:
+    """The only lesion of an exam has the exam's category."""
+    if overall is None or len(lesions) != 1 or lesions[0].is_scored or not isinstance(overall.value, int) or overall.value < 2:
+        return
+    lesions[0].values[name] = Candidate(
+        value=overall.value, words=overall.words, rule="only_lesion_of_exam", confidence=0.7, flags=("inferred",)
+    )
+
+
+def largest_diameter(draft: Draft) -> float | None:
+    """The largest stated diameter in mm."""
+    return largest(draft)

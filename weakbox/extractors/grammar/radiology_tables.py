@@ -1,0 +1,180 @@
+"""Lesion tables: rows of cells under a heading row, or attributes in rows with one column a lesion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, location_candidates
+from weakbox.extractors.grammar.radiology_facts import size_candidate
+from weakbox.extractors.grammar.radiology_units import Clause, View
+from weakbox.text.locations import location_of, location_tokens
+from weakbox.text.quantities import Size, parse_number
+
+_MEASURED_CELL = re.compile(r"\d\s*(?:mm|cm)\b")
+_CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
+_COLUMNS = (
+    ("label", re.compile(r"(?:lesion|target|roi|#|no\.?|nr\.?|id|number)(?:\s*(?:#|no\.?|number|id|label))?$")),
+    (
+        "pirads",
+        re.compile(r"(?:overall |final |assessment )*(?:pi-?rads|p-?rads)\b.*|(?:overall |final |assessment )*category$|assessment$"),
+    ),
+    ("likert", re.compile(r".*\blikert\b.*|.*\bsuspicion\b.*|ucla.*")),
+    ("score", re.compile(r"score$|overall score$|grade$")),
+    ("size", re.compile(r"(?:max(?:imum|\.)? )?(?:size|dimensions?|diameter|measurements?)\b.*")),
+    ("t2", re.compile(r"t2\w*(?: score)?$")),
+    ("dwi", re.compile(r"(?:dwi|diffusion|adc/dwi|dwi/adc)(?: score)?$")),
+    ("dce", re.compile(r"(?:dce|perfusion|enhancement)(?: score)?$")),
+    ("images", re.compile(r"(?:series|image|img|slice|se/im|ser/img)\b.*")),
+    ("place", re.compile(r"(?:location|site|side|zone|level|sector|position|region|laterality|area)s?\b.*")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHead:
+    """The kinds of a table's columns; ``is_transposed`` where each further column is a lesion."""
+
+    columns: tuple[str | None, ...]
+    titles: tuple[str, ...]
+    is_transposed: bool = False
+
+
+def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
+    """The cells of a row, by place."""
+    text = view.text.text
+    if "|" not in text[clause.start : clause.end]:
+        return [match.span() for match in _CELL.finditer(text, clause.start, clause.end) if match[0].strip()]
+    spans, position = [], clause.start
+    for piece in text[clause.start : clause.end].split("|"):
+        spans.append((position, position + len(piece)))
+        position += len(piece) + 1
+    if spans and not text[slice(*spans[0])].strip():
+        spans = spans[1:]
+    if spans and not text[slice(*spans[-1])].strip():
+        spans = spans[:-1]
+    return spans
+
+
+_LABEL_CELL = re.compile(r"(?:lesion|target|roi|index lesion)\s*#?\s*(?P<label>[1-9a-h])$")
+_ATTRIBUTE_COLUMN = ("location", "size", "pi-rads", "pirads", "t2", "side")
+
+
+def read_head(clause: Clause, view: View) -> TableHead | None:
+    """The heading row of a lesion table, or None where the row is no such heading."""
+    spans = cells_of(clause, view)
+    titles = tuple(view.text.lower[start:end].strip(" *_:") for start, end in spans)
+    labels = [title for title in titles[1:] if _LABEL_CELL.match(title)]
+    if labels and len(labels) == len(titles) - 1:
+        return TableHead(columns=(None, *("label" for _ in labels)), titles=titles, is_transposed=True)
+    columns = tuple(_column(title) for title in titles)
+    known = [column for column in columns if column]
+    has_value = any(_MEASURED_CELL.search(title) and not title.startswith("size") for title in titles)
+    is_head = len(known) >= 2 and len(known) >= 0.5 * len(columns) and not has_value
+    return TableHead(columns=columns, titles=titles) if is_head and any(c in known for c in ("pirads", "likert", "place", "size")) else None
+
+
+def _column(title: str) -> str | None:
+    return next((name for name, pattern in _COLUMNS if pattern.match(title)), None)
+
+
+def read_row(clause: Clause, view: View, head: TableHead) -> Draft | None:
+    """The lesion of one row under a heading row; None for rules, totals and empty rows."""
+    draft = Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence, is_lesion_word=True)
+    for column, title, span in zip(head.columns, head.titles, cells_of(clause, view), strict=False):
+        if column:
+            read_cell(draft, column, title, span, view)
+    return draft if draft.values and (draft.is_scored or draft.has_place or "size_mm" in draft.values) else None
+
+
+def read_row_without_head(clause: Clause, view: View) -> Draft | None:
+    """A row that names a place and holds one lone score 1..5 behind its first cell, though no heading row says so."""
+    if view.categories.within(clause.start, clause.end) or view.likerts.within(clause.start, clause.end):
+        return None
+    spans = cells_of(clause, view)
+    cuts = [view.text.text[start:end].strip() for start, end in spans]
+    scores = [index for index, cut in enumerate(cuts) if index and re.fullmatch(r"[1-5](?:/5)?", cut)]
+    place = location_of(view.locations.within(clause.start, clause.end))
+    if len(scores) != 1 or not (place.zone or (place.side and place.levels)):
+        return None
+    draft = Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence, is_lesion_word=True)
+    draft.values.update(location_candidates(place, 0, rule="table", confidence=0.9))
+    start, end = spans[scores[0]]
+    name = "likert" if view.names_likert and not view.names_pirads else "pirads"
+    score = int(cuts[scores[0]][0])
+    draft.fill(name, Candidate(value=score, words=((start, end),), rule="table_without_heading", confidence=0.7, flags=("inferred",)))
+    sizes = view.sizes.within(clause.start, clause.end)
+    draft.fill("size_mm", size_candidate(sizes[0]) if sizes else None)
+    return draft
+
+
+def row_column(title: str) -> str | None:
+    """What a row of a transposed table speaks of, by its first cell."""
+    return _column(title.strip(" *_:"))
+
+
+_LABEL = re.compile(r"(?:lesion|target|roi|#|index lesion)?\s*#?\s*(?P<label>[1-9]\d?|[A-H])\s*$", re.IGNORECASE)
+_SCORE = re.compile(r"\D{0,12}?(?P<value>[1-5])(?:\s*/\s*5)?\s*(?:\(.*|-.*)?$")
+_DCE = {
+    **dict.fromkeys(("+", "(+)", "pos", "yes", "positive"), "positive"),
+    **dict.fromkeys(("-", "(-)", "neg", "no", "negative"), "negative"),
+}
+_PLAIN_SIZE = re.compile(r"\s*\d{1,2}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,2}(?:[.,]\d)?){0,2}\s*$")
+_IMAGE_PAIR = re.compile(r"\s*(?P<first>\d{1,4})(?:\s*[/,]\s*(?P<second>\d{1,4}))?\s*$")
+
+
+def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view: View) -> None:
+    """Put one cell's value into the draft; a cell that does not read as its column is left."""
+    start, end = span
+    cut = view.text.text[start:end]
+    words = ((start + len(cut) - len(cut.lstrip()), start + len(cut.rstrip())),)
+    if not cut.strip():
+        return
+    if column == "place":
+        _fill_place(draft, cut, start)
+    elif column == "label":
+        match = _LABEL.match(cut.strip())
+        if match:
+            draft.label = Candidate(value=match["label"], words=words, rule="table", confidence=0.95)
+    elif column in ("pirads", "likert", "score", "t2", "dwi"):
+        name = column if column != "score" else ("likert" if view.names_likert and not view.names_pirads else "pirads")
+        match = _SCORE.match(cut.strip())
+        if match:
+            draft.fill(name, Candidate(value=int(match["value"]), words=words, rule="table", confidence=0.95))
+    elif column == "dce":
+        value = _DCE.get(cut.strip().lower())
+        draft.fill("dce", Candidate(value=value, words=words, rule="table", confidence=0.93) if value else None)
+    elif column == "size":
+        _fill_size(draft, title, span, view)
+    elif column == "images":
+        _fill_images(draft, title, cut, words)
+
+
+def _fill_place(draft: Draft, cut: str, offset: int) -> None:
+    for name, candidate in location_candidates(location_of(location_tokens(cut)), offset, rule="table", confidence=0.94).items():
+        draft.fill(name, candidate)
+
+
+def _fill_size(draft: Draft, title: str, span: tuple[int, int], view: View) -> None:
+    sizes = view.sizes.within(*span)
+    if sizes and not sizes[0].is_unit_inferred:
+        draft.fill("size_mm", size_candidate(sizes[0]))
+        return
+    cut = view.text.lower[slice(*span)]
+    if not _PLAIN_SIZE.match(cut):
+        return
+    factor = 10.0 if "cm" in title else 1.0
+    values = tuple(round(parse_number(number) * factor, 3) for number in re.findall(r"\d+(?:[.,]\d)?", cut))
+    start = span[0] + len(cut) - len(cut.lstrip())
+    size = Size(values_mm=values, start=start, end=span[0] + len(cut.rstrip()), is_unit_inferred="mm" not in title and "cm" not in title)
+    if min(values) > 0:
+        draft.fill("size_mm", size_candidate(size))
+
+
+def _fill_images(draft: Draft, title: str, cut: str, words: tuple[tuple[int, int], ...]) -> None:
+    match = _IMAGE_PAIR.match(cut)
+    if match is None:
+        return
+    is_pair = match["second"] is not None
+    names = ("series_number", "image_number") if is_pair else ("series_number" if title.startswith("series") else "image_number",)
+    for name, group in zip(names, ("first", "second"), strict=False):
+        draft.fill(name, Candidate(value=int(match[group]), words=words, rule="table", confidence=0.9))

@@ -1,0 +1,76 @@
+"""Reads reports with grammars: one file an organ and report type, ``grammar/<organ>_<report_type>.py``, found by its name.
+
+A grammar publishes ``read_<report_type>(report, text, sections) -> ReportExtraction``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from weakbox.extractors import grammar
+from weakbox.extractors.extractor import abstain
+from weakbox.records.errors import ConfigurationError
+from weakbox.records.extraction import ReportExtraction
+from weakbox.records.report import Report, ReportType
+from weakbox.runtime.nearest import nearest_name
+from weakbox.text.normalise import normalise
+from weakbox.text.sections import find_sections
+
+DEFAULT_ORGAN = "prostate"
+
+
+@cache
+def grammar_names() -> tuple[str, ...]:
+    """``<organ>_<report_type>`` of every grammar there is, sorted."""
+    types = tuple(f"_{report_type.value}" for report_type in ReportType)
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(grammar.__path__) if module.name.endswith(types)))
+
+
+@cache
+def load_grammar(organ: str, report_type: ReportType) -> Callable[..., ReportExtraction]:
+    """The reader of that organ's reports.
+
+    Raises:
+        ConfigurationError: no such grammar; the message names the nearest and lists all.
+    """
+    name = f"{organ}_{report_type.value}"
+    if name not in grammar_names():
+        there = ", ".join(grammar_names())
+        msg = f"no weakbox/extractors/grammar/{name}.py{nearest_name(name, grammar_names())} (there are: {there})"
+        raise ConfigurationError(msg)
+    reader: Callable[..., ReportExtraction] = getattr(importlib.import_module(f"{grammar.__name__}.{name}"), f"read_{report_type.value}")
+    return reader
+
+
+class RulesExtractor:
+    """The grammars as one extractor."""
+
+    name = "rules"
+
+    def extract(self, report: Report) -> ReportExtraction:
+        """What ``report`` states by the grammar of its organ and type."""
+        organ = report.organ or DEFAULT_ORGAN
+        reader = load_grammar(organ, report.report_type)
+        text = normalise(report.text)
+        if not any(character.isalnum() for character in text.text):
+            return abstain(report, organ, self.name, "empty", "the report has no words")
+        return reader(report, text, find_sections(text, report.language))
+
+
+def open_rules(options: Mapping[str, Any]) -> RulesExtractor:
+    """The extractor for ``extractors: [rules]``.
+
+    Raises:
+        ConfigurationError: an option, of which it has none.
+    """
+    if options:
+        msg = f"extraction.options.rules: the extractor `rules` has no options, got {', '.join(sorted(options))}"
+        raise ConfigurationError(msg)
+    return RulesExtractor()
+
+
+EXTRACTOR = open_rules

@@ -1,0 +1,211 @@
+"""Cuts a report into sections by its headings, and finds printed scales that must not be read as findings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from weakbox.records.report import Section, SectionKind
+from weakbox.text.lexicon import Hit, Lexicon, load_lexicon, load_words
+from weakbox.text.normalise import Normalised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSection:
+    """One section in coordinates of the normalised text; ``start:end`` is the body without its heading.
+
+    ``order`` counts addenda (1, 2, ...) in the order they are marked; 0 is the report itself.
+    """
+
+    kind: SectionKind
+    start: int
+    end: int
+    heading: tuple[int, int] | None = None
+    order: int = 0
+
+
+_ADDENDUM_END = "addendum_end"
+_BOUNDARY = re.compile(r"(?:^|[\n.!?:;|*_=#>\])•]|--|\d[.)])[ \t]*[*_=#>\-]*[ \t]*$")
+_LOOSE = re.compile(r"[ \t]*(?:$|\n|[*_=#\-]{2,}|:|-\s|\.\s*\n)")
+_COLON = re.compile(r"[ \t]*(?:\([^()\n]{0,60}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}(?=\s)|[ \t]+-[ \t])")
+_LINE_END = re.compile(r"[ \t*_=#\-.>\])]*(?:\n|$)")
+_TEXT_FOLLOWS = re.compile(r"[ \t]+(?:[A-Z][a-z]|\d|[AI] |PI-?\s?RADS|[A-Z]{2,3}\s[a-z\d])")
+_ADDENDUM_TAIL = re.compile(r"[^\n:]{0,60}:")
+
+
+@lru_cache(maxsize=16)
+def _headings(language: str) -> Lexicon:
+    return Lexicon(load_words(language)["headings"])
+
+
+def find_sections(text: Normalised, language: str = "en") -> tuple[TextSection, ...]:
+    """The sections in the order of the text; together they cover it, printed scales cut out as ``template_legend``."""
+    marks = _heading_marks(text, language)
+    sections = _between(text, marks)
+    return _with_legends(sections, legend_spans(text, language))
+
+
+def raw_sections(text: Normalised, sections: tuple[TextSection, ...]) -> tuple[Section, ...]:
+    """The same sections with raw offsets; sections with a blank body are left out."""
+    records = []
+    for section in sections:
+        if text.text[section.start : section.end].strip():
+            heading = section.heading
+            records.append(
+                Section(
+                    kind=section.kind,
+                    body=text.to_raw(section.start, section.end),
+                    header=text.to_raw(*heading) if heading and text.text[slice(*heading)].strip() else None,
+                )
+            )
+    return tuple(records)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    start: int
+    end: int
+    """End of the heading with its colon: where the body begins."""
+    label: str
+
+
+def _heading_marks(text: Normalised, language: str) -> list[_Mark]:
+    marks = []
+    for hit in _headings(language).find(text.lower):
+        end = _heading_end(text.text, hit)
+        if end is not None:
+            marks.append(_Mark(hit.start, end, hit.label))
+    return marks
+
+
+def _heading_end(text: str, hit: Hit) -> int | None:
+    """Where the body begins if the words are a heading: at a boundary, and with a colon, alone on the line, or in capitals."""
+    line_start = text.rfind("\n", 0, hit.start) + 1
+    before = text[max(line_start, hit.start - 12) : hit.start]
+    if before.strip() and not _BOUNDARY.search(before):
+        return None
+    colon = _COLON.match(text, hit.end)
+    words = text[hit.start : hit.end]
+    if colon is not None:
+        return colon.end() if _is_title(words, before) or words.isupper() else None
+    is_line_start = not before.strip(" \t*_=#->")
+    line_end = _LINE_END.match(text, hit.end) if is_line_start else None
+    if line_end is not None:
+        return line_end.end()
+    if hit.label in ("addendum", _ADDENDUM_END) and is_line_start:
+        tail = _ADDENDUM_TAIL.match(text, hit.end)
+        return tail.end() if tail else hit.end
+    if hit.label == "signature" and is_line_start and words[0].isupper() and " " in words:
+        return hit.end
+    if words.isupper() and len(words) > 4 and _followed_by_text(text, hit.end):
+        return hit.end
+    return None
+
+
+def _is_title(words: str, before: str) -> bool:
+    """A heading in a running paragraph is capitalised; at the start of a line any case does."""
+    return words[0].isupper() or not before.strip()
+
+
+def _followed_by_text(text: str, end: int) -> bool:
+    return _TEXT_FOLLOWS.match(text, end) is not None
+
+
+def _between(text: Normalised, marks: list[_Mark]) -> list[TextSection]:
+    length = len(text.text)
+    sections: list[TextSection] = []
+    if not marks or marks[0].start > 0:
+        sections.append(
+            TextSection(kind=SectionKind.HEADER if marks else SectionKind.FINDINGS, start=0, end=marks[0].start if marks else length)
+        )
+    explicit_ends = [mark.start for mark in marks if mark.label == _ADDENDUM_END]
+    order, addendum_until = 0, -1
+    for mark, following in zip(marks, [*marks[1:], None], strict=False):
+        end = following.start if following else length
+        if mark.label == "addendum":
+            order += 1
+            addendum_until = next((stop for stop in explicit_ends if stop > mark.start), -1)
+        is_inside = mark.start < addendum_until
+        kind = SectionKind.ADDENDUM if mark.label == "addendum" or is_inside else _kind(mark.label)
+        sections.append(
+            TextSection(
+                kind=kind, start=mark.end, end=end, heading=(mark.start, mark.end), order=order if kind is SectionKind.ADDENDUM else 0
+            )
+        )
+    return sections
+
+
+def _kind(label: str) -> SectionKind:
+    return SectionKind.OTHER if label == _ADDENDUM_END else SectionKind(label)
+
+
+_SCALE_ENTRY = re.compile(
+    r"(?:\b(?:pi-?rads|likert|bi-?rads|score|category|grade group|isup|grade)\s*(?:v\d(?:\.\d)?\s*)?(?:score|category|"
+    r"assessment)?\s*[:#]?\s*|(?<![\d.,/x+-])(?<!\d )|^)"
+    r"(?P<score>[0-5](?!\d)|(?:i{1,3}|iv|v)(?=[ :=.)-]))\s*(?:[-:=.()|]|\bis\b|\bmeans\b)+\s*(?:\()?(?P<words>[a-z][a-z ,/()]{2,60})"
+)
+
+
+def legend_spans(text: Normalised, language: str = "en") -> list[tuple[int, int]]:
+    """Stretches that print a scale: three or more neighbouring entries whose scores rise (or fall) by one."""
+    lower = text.lower
+    if not any(word in lower for word in load_words(language)["legend_gate"]):
+        return []
+    words = load_lexicon(language, "legend_words")
+    entries = [match for match in _SCALE_ENTRY.finditer(lower) if _is_scale_words(words, match["words"])]
+    spans: list[tuple[int, int]] = []
+    run: list[re.Match[str]] = []
+    for match in entries:
+        if run and not _continues(run, match):
+            spans += _legend_of(run, text)
+            run = []
+        run.append(match)
+    return spans + _legend_of(run, text)
+
+
+def _is_scale_words(words: Lexicon, cut: str) -> bool:
+    hits = words.find(cut)
+    return bool(hits) and hits[0].start <= 25
+
+
+_ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5}
+
+
+def _score(match: re.Match[str]) -> int:
+    return _ROMAN.get(match["score"]) or int(match["score"])
+
+
+def _continues(run: list[re.Match[str]], match: re.Match[str]) -> bool:
+    step = _score(match) - _score(run[-1])
+    is_near = match.start() - run[-1].end() < 160
+    if len(run) == 1:
+        return is_near and step in (1, -1)
+    return is_near and step == _score(run[1]) - _score(run[0])
+
+
+def _legend_of(run: list[re.Match[str]], text: Normalised) -> list[tuple[int, int]]:
+    if len(run) < 3:
+        return []
+    last = run[-1].end()
+    ends = [position for position in (text.text.find("\n", last), text.text.find(". ", last)) if position >= 0]
+    return [(run[0].start(), min(ends) if ends else len(text.text))]
+
+
+def _with_legends(sections: list[TextSection], legends: list[tuple[int, int]]) -> tuple[TextSection, ...]:
+    if not legends:
+        return tuple(sections)
+    pieces: list[TextSection] = []
+    for section in sections:
+        position = section.start
+        for start, end in legends:
+            if start >= section.end or end <= section.start or section.kind is SectionKind.TEMPLATE_LEGEND:
+                continue
+            first, last = max(start, position), min(end, section.end)
+            if first > position:
+                pieces.append(TextSection(kind=section.kind, start=position, end=first, heading=section.heading, order=section.order))
+            pieces.append(TextSection(kind=SectionKind.TEMPLATE_LEGEND, start=first, end=last))
+            position = last
+        if position < section.end or position == section.start:
+            pieces.append(TextSection(kind=section.kind, start=position, end=section.end, heading=section.heading, order=section.order))
+    return tuple(pieces)

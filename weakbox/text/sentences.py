@@ -1,0 +1,117 @@
+"""Cuts a stretch of normalised text into sentences, list items, fields and table rows, by rules that no language owns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UnitKind(StrEnum):
+    SENTENCE = "sentence"
+    ITEM = "item"
+    """The first sentence of a list item; ``marker`` is its number or letter."""
+    ROW = "row"
+    """A table row: cells between bars or tabs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One unit in coordinates of the text given; ``paragraph`` counts blocks between blank lines, ``line`` hard lines."""
+
+    start: int
+    end: int
+    kind: UnitKind = UnitKind.SENTENCE
+    marker: str | None = None
+    paragraph: int = 0
+    line: int = 0
+
+
+_END = re.compile(r"[.!?]+[\"')\]]*(?=\s+[\"'(\[]?[A-Z0-9•*\-#>]|\s*$)")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:approx|ca|e\.?g|i\.?e|vs|dr|prof|mr|mrs|ms|fig|resp|incl|max|min|cf|est|al|st|vol|ser|im|img|se|pt|pts|hx|s/p|dx|lt|"
+    r"rt|z\. ?n|v\. ?a|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)"
+    r"|\b[A-Z])\.$",
+    re.IGNORECASE,
+)
+_NUMBER_FOLLOWS = re.compile(r"\b(?:no|nr)\. \d$", re.IGNORECASE)
+"""\"Lesion no. 2" goes on; "EPE: no. Nodes: no." does not."""
+_MARKER = re.compile(
+    r"[ \t]*(?:(?P<bullet>[-•*>+])[ \t]+|\(?(?P<number>\d{1,2})[.)](?:[ \t]+|(?=[A-Z]))|\((?P<paren>[a-zA-Z]|[ivx]{1,4})\)[ \t]+|"
+    r"(?P<letter>[A-Z])[.)][ \t]+)"
+)
+_MARKER_ONLY = re.compile(r"[ \t]*(?:\(?\d{1,2}|\(?[A-Za-z]|[ivxIVX]{1,4})[.)]?$")
+_COLUMN_GAP = re.compile(r"[^\s.:;,?!] {2,}(?=\S)")
+"""Columns set with blanks; two blanks after a full stop are a typist's habit."""
+_LINE = re.compile(r"[^\n]+")
+
+
+def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[Sentence]:
+    """The units of ``text[start:end]``, in order, blank ones left out."""
+    stop = len(text) if end is None else end
+    units: list[Sentence] = []
+    paragraph, previous = 0, start
+    for number, line in enumerate(_LINE.finditer(text, start, stop)):
+        first, last = line.span()
+        if text.count("\n", previous, first) > 1 or not line[0].strip():
+            paragraph += 1
+        previous = last
+        if not line[0].strip():
+            continue
+        if _is_row(line[0]):
+            units.append(Sentence(start=first, end=last, kind=UnitKind.ROW, paragraph=paragraph, line=number))
+        else:
+            units += _line_units(text, first, last, paragraph, number)
+    return units
+
+
+def _is_row(line: str) -> bool:
+    return "|" in line or "\t" in line.strip() or ("  " in line and len(_COLUMN_GAP.findall(line)) >= 2)
+
+
+def _line_units(text: str, start: int, end: int, paragraph: int, line: int) -> list[Sentence]:
+    units: list[Sentence] = []
+    position = start
+    for stop in _ends(text, start, end):
+        unit = _unit(text, position, stop, paragraph, line)
+        if unit is not None:
+            units.append(unit)
+        position = stop
+    return units
+
+
+def _ends(text: str, start: int, end: int) -> list[int]:
+    stops: list[int] = []
+    begin = start
+    for match in _END.finditer(text, start, end):
+        cut = text[begin : match.end()]
+        if (
+            _MARKER_ONLY.match(cut.rstrip("."))
+            or (cut[-1] == "." and _is_abbreviation(cut))
+            or _NUMBER_FOLLOWS.search(text[match.end() - 4 : match.end() + 2])
+        ):
+            continue
+        stops.append(match.end())
+        begin = match.end()
+    if begin < end:
+        stops.append(end)
+    return stops
+
+
+def _is_abbreviation(cut: str) -> bool:
+    return _ABBREVIATION.search(cut[-12:]) is not None and not cut[-2:-1].isdigit()
+
+
+def _unit(text: str, start: int, end: int, paragraph: int, line: int) -> Sentence | None:
+    marker = _MARKER.match(text, start, end)
+    cut = text[start:end]
+    if not cut.strip():
+        return None
+    body_start = marker.end() if marker else start + len(cut) - len(cut.lstrip())
+    body_end = start + len(cut.rstrip())
+    if body_start >= body_end:
+        return None
+    if marker is None:
+        return Sentence(start=body_start, end=body_end, paragraph=paragraph, line=line)
+    label = marker["number"] or marker["letter"] or marker["paren"] or "-"
+    return Sentence(start=body_start, end=body_end, kind=UnitKind.ITEM, marker=label, paragraph=paragraph, line=line)

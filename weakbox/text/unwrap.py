@@ -1,0 +1,165 @@
+"""Which line ends are only the width of a screen, and which lines are page furniture.
+
+A soft line end becomes a space, or nothing in the middle of a token (``3+`` / ``4=7``); a hard one stays ``\\n``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+Edit = tuple[int, int, str]
+
+_MINIMUM_WIDTH = 55
+"""Narrower texts are lists by nature: their line ends are soft only where the words demand it."""
+_MAXIMUM_WIDTH = 160
+_LIST_ITEM = re.compile(r"\s*(?:[-*•>+#]|\(?\d{1,2}[.)\]:]|\(?[A-Za-z][.)\]]|[ivxIVX]{1,4}[.)])(?:\s|$)")
+_FIELD = re.compile(r"\s*[A-Za-z][^:.\n]{0,45}:(?!\d)")
+_HEADING = re.compile(r"\s*[A-Z][A-Z0-9 /&(),'\-]{2,}(?:$|[.:])")
+_LABEL = re.compile(
+    r"\s*(?:lesions?|targets?|roi|index|mark(?:er)?|region of interest|addendum|impression|findings|conclusion|comparison)\b",
+    re.IGNORECASE,
+)
+_CONNECTOR = re.compile(
+    r"(?:[,+/(=]|\b[x*-]|\b(?:of|the|and|or|in|at|with|to|is|a|an|by|on|for|from|within|near|no|not|pi-?rads|gleason|score|category|"
+    r"measuring|measures|grade|"
+    r"left|right|approximately|about|density|volume|image|series))\s*$",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"(?:\d\s?[+=]|\d[.,]|[A-Za-z]-|[A-Za-z]/)$")
+_VERSION_TAIL = re.compile(r"v(?:ersion)?\s?2\.$", re.IGNORECASE)
+_KEPT_PREFIX = re.compile(
+    r"(?:\b(?:pi|bi|p|u|postero|antero|infero|supero|non|pre|post|mid|well|high|low|extra|intra|peri|para|multi|bi|uni|follow|up|"
+    r"t\d|sub|re|x|self|semi|cross)|\d)-$",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"^[ \t\-_=]*(?:page|pagina|seite|sida|p[áa]gina)\s*:?\s*\d{1,3}(?:\s*(?:of|/|van|von|av|de|sur)\s*\d{1,3})?[ \t\-_=]*$\n?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_COLUMNS = re.compile(r"\S {2,}\S.*\S {2,}\S")
+_SCORE_TAIL = re.compile(r"(?<!per )(?<!using )(?<!by )(?<!to )pi-?rads(?: v\d(?:\.\d)?)?(?: score| category)?:?$", re.IGNORECASE)
+_SCORE_HEAD = re.compile(r"[1-5](?:/5)?(?=[\s.,;)]|$)(?!\.\s+[A-Z][a-z]+ (?!lesion|focus|nodule))")
+_IDENTITY_LINE = re.compile(r"\b(?:mrn|patient|name|dob|accession|birth|hospital no)\b", re.IGNORECASE)
+
+
+def unwrap_edits(text: str) -> list[Edit]:
+    """Edits that make soft line ends spaces and drop page headers and footers."""
+    if "\n" not in text:
+        return []
+    dropped = _page_furniture(text)
+    edits: list[Edit] = list(dropped)
+    lines = _lines(text, dropped)
+    width = max((len(line.rstrip()) for _, _, line in lines), default=0)
+    for (_, end, line), (start, _, following) in itertools.pairwise(lines):
+        replacement = _join(line, following, width)
+        if replacement is None:
+            continue
+        left = end - (len(line) - len(line.rstrip()))
+        right = start + len(following) - len(following.lstrip())
+        if replacement == "-":
+            edits.append((left - 1, right, ""))
+        elif replacement == "" or right - left > 1 or text[left:right] != " ":
+            edits.append((left, right, replacement))
+    return _without_overlap(sorted(edits))
+
+
+def _without_overlap(edits: list[Edit]) -> list[Edit]:
+    kept: list[Edit] = []
+    for edit in edits:
+        if kept and edit[0] < kept[-1][1]:
+            before = kept.pop()
+            kept.append((before[0], max(before[1], edit[1]), before[2] or edit[2]))
+        else:
+            kept.append(edit)
+    return kept
+
+
+def _page_furniture(text: str) -> list[Edit]:
+    pages = (
+        [(match.start(), match.end(), "") for match in _PAGE.finditer(text)]
+        if "age" in text or "AGE" in text or "agina" in text or "eite" in text
+        else []
+    )
+    if not pages:
+        return []
+    seen: set[str] = set()
+    position, edits = 0, list(pages)
+    for line in text.splitlines(keepends=True):
+        key = line.strip()
+        if key and key in seen and _IDENTITY_LINE.search(key):
+            edits.append((position, position + len(line), ""))
+        seen.add(key)
+        position += len(line)
+    return _without_overlap(sorted(edits))
+
+
+def _lines(text: str, dropped: list[Edit]) -> list[tuple[int, int, str]]:
+    """Start, end (of the line end's position) and words of each line that stays."""
+    gone = {start for start, _, _ in dropped}
+    lines, position = [], 0
+    for line in text.split("\n"):
+        if position not in gone:
+            lines.append((position, position + len(line), line))
+        position += len(line) + 1
+    return lines
+
+
+def _join(line: str, following: str, width: int) -> str | None:
+    """What replaces the line end: a space, nothing, ``-`` (drop the hyphen too), or None where it stays."""
+    words, continuation = line.rstrip(), following.lstrip()
+    if not words or not continuation or "|" in line or "|" in following or "\t" in line.strip() or "\t" in following.strip():
+        return None
+    is_full = _is_full(words, continuation, width)
+    if words[-1] in ":;!?" and not _SCORE_TAIL.search(words):
+        return " " if words[-1] in ":;" and is_full and continuation[0].islower() else None
+    if ("  " in words and _COLUMNS.search(words)) or ("  " in continuation and _COLUMNS.search(continuation)):
+        return None
+    if words[-1] == "." and _VERSION_TAIL.search(words) and continuation[0] == "1":
+        return ""
+    if words[-1] in "+=-/" and _JOINED.search(words) and not _is_list_item(following):
+        return _join_token(words, continuation)
+    if _SCORE_TAIL.search(words) and _SCORE_HEAD.match(continuation):
+        return " "
+    if words[-1] in ".:;!?":
+        return None
+    if _is_list_item(following):
+        return None
+    if (continuation[0].islower() and is_full) or ((is_full or continuation[0].islower()) and _CONNECTOR.search(words)):
+        return " "
+    if _starts_afresh(following, is_capital_text=words.isupper()):
+        return None
+    return " " if is_full or _is_soft(words, continuation) else None
+
+
+def _is_list_item(line: str) -> bool:
+    return _LIST_ITEM.match(line) is not None
+
+
+def _join_token(words: str, continuation: str) -> str | None:
+    if words[-1] != "-":
+        return "" if continuation[0].isdigit() or words[-1] == "/" else None
+    if _KEPT_PREFIX.search(words):
+        return ""
+    return "-" if continuation[0].islower() else None
+
+
+def _starts_afresh(line: str, *, is_capital_text: bool) -> bool:
+    if _FIELD.match(line) or _LABEL.match(line):
+        return True
+    return not is_capital_text and _HEADING.match(line) is not None
+
+
+def _is_soft(words: str, continuation: str) -> bool:
+    """A line that stops in the middle of a phrase, whatever its width."""
+    if _CONNECTOR.search(words):
+        return len(words) > 30 or continuation[0].islower() or continuation[0].isdigit()
+    return continuation[0].islower() and len(words) >= 40
+
+
+def _is_full(words: str, continuation: str, width: int) -> bool:
+    """Whether the next word would not have fitted on the line: what hard wrapping leaves behind."""
+    if not _MINIMUM_WIDTH <= width <= _MAXIMUM_WIDTH:
+        return False
+    first_word = continuation.split(" ", 1)[0]
+    return len(words) + 1 + len(first_word) > width and len(words) >= 0.7 * width
