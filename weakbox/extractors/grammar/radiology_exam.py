@@ -159,11 +159,11 @@ _NOT_GLAND_AFTER = re.compile(
 )
 _WHOLE = re.compile(r"\b(?:whole|total|entire|prostat\w*|overall)\b[^.;\n]{0,60}$")
 _UNITLESS = re.compile(
-    r"\b(?:prostat\w+|gland|whole[- ]gland)\s+(?:gland\s+)?(?:volume|size)\s*(?:\((?:ml|cc|cm3|g)\))?\s*(?:is|was|of|"
+    r"\b(?:prostat\w+|gland|whole[- ]gland)\s+(?:gland\s+)?(?:volume|size)\s*(?:[(\[](?:ml|cc|cm3|g)[)\]])?\s*(?:is|was|of|"
     r"[:=])?\s*(?:approximately |about |~)?(?P<value>\d{2,3}(?:[.,]\d)?)(?![\d.,]\d|\d|\s?(?:mm|cm|x|\*|%|-))"
 )
 _BARE_VOLUME = re.compile(r"(?:^|\n|\.\s)volume(?: is| of|:| =)?\s*(?P<value>\d{2,3}(?:\.\d)?)(?=[,;\n]|\.\s|\.?$)")
-_BARE_LABEL = re.compile(r"\bvolume\s*\((?:ml|cc|cm3)\)\s*[:=]?\s*(?P<value>\d{2,3}(?:[.,]\d)?)(?!\d|\s?[x*])")
+_BARE_LABEL = re.compile(r"\bvolume\s*[(\[](?:ml|cc|cm3)[)\]]\s*[:=]?\s*(?P<value>\d{2,3}(?:[.,]\d)?)(?!\d|\s?[x*])")
 
 
 def read_volume(view: View) -> ExamReading:

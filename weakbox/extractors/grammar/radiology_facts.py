@@ -43,7 +43,7 @@ class Facts:
 
 _STOPS = re.compile(r"[,(:]")
 _OPENING = (Assertion.FAMILY, Assertion.HYPOTHETICAL)
-_NEGATED_LESION = re.compile(
+NEGATED_LESION = re.compile(
     r"\b(?:no|without|not|nor|negative for|absence of|free of)\b[^,;.]{0,60}?\b(?:lesions?|foc(?:us|i)|nodules?|mass(?:es)?|"
     r"abnormalit|area|cancer|carcinoma|disease|target)"
 )
@@ -71,7 +71,7 @@ def _is_category_asserted(cut: str, start: int, end: int, value: int) -> bool:
     if not is_asserted(cut, start, end):
         return False
     lead = cut[:start]
-    is_open = _OPEN_CATEGORY.search(lead) and _NEGATED_LESION.search(lead)
+    is_open = _OPEN_CATEGORY.search(lead) and NEGATED_LESION.search(lead)
     return not (value >= 3 and is_open and _LISTED.search(lead))
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, location_candidates
-from weakbox.extractors.grammar.radiology_facts import Facts, is_asserted, read_facts, size_candidate
+from weakbox.extractors.grammar.radiology_facts import NEGATED_LESION, Facts, is_asserted, read_facts, size_candidate
 from weakbox.extractors.grammar.radiology_mentions import LabelMention
 from weakbox.extractors.grammar.radiology_tables import (
     TableHead,
@@ -83,7 +83,15 @@ def read_section(clauses: list[Clause], view: View) -> SectionReading:
         else:
             reading.head = None
             _read_clause(reading, clause, view)
+    _set_diffuse_apart(reading)
     return reading
+
+
+def _set_diffuse_apart(reading: SectionReading) -> None:
+    """Diffuse change is no lesion; its score speaks of the zone."""
+    diffuse = [draft for draft in reading.drafts if draft.is_diffuse and draft.label is None and "size_mm" not in draft.values]
+    reading.zones += [draft.values["pirads"] for draft in diffuse if "pirads" in draft.values]
+    reading.drafts = [draft for draft in reading.drafts if draft not in diffuse]
 
 
 def _read_table_row(reading: SectionReading, clause: Clause, view: View) -> None:
@@ -151,6 +159,8 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     if clause.region is not None and clause.region.is_elsewhere and not facts.is_scored:
         return
     if facts.is_negative and not facts.is_scored:
+        if NEGATED_LESION.search(cut):
+            reading.current = None
         return
     _read_unlabelled(reading, clause, view, facts, cut)
 

@@ -35,8 +35,6 @@ def _is_candidate(draft: Draft) -> bool:
 
 def _is_kept(draft: Draft) -> bool:
     """Scored lesions stay; unscored ones only where the words call them suspicious, or simply a lesion, and not benign."""
-    if draft.is_diffuse and draft.label is None and "size_mm" not in draft.values:
-        return False
     if draft.is_scored:
         return True
     if draft.is_benign:

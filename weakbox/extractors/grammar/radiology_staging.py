@@ -40,7 +40,7 @@ _NEUTRAL_BONE = re.compile(r"\b(?:degenerat\w+|bone islands?|ha?emangioma|arthr\
 _NEUTRAL_CAPSULE = re.compile(r"\b(?:contact|abut\w*|smooth|broad[- ]based)\b")
 _STOP = re.compile(r";|\.\s|\bbut\b|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b")
 _JOINT = re.compile(
-    r"^[\s,/&()]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|"
+    r"^[\s,/&():]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|"
     r"definite|gross|for|are|is|of)\b[\s,/&()]*)*$"
 )
 _SEVERITY = {"absent": 0, "suspected": 1, "present": 2}
@@ -162,7 +162,7 @@ _DISEASE = re.compile(
     r"extension|disease|spread|invasion|breach|penetration|metasta|adenopath|\blad\b|involvement|infiltration|\bepe\b|\bece\b|"
     r"\bsvi\b|mets|disruption|growth|transgression|enlargement"
 )
-_FIELD_END = re.compile(r"^\s*[:=-]?\s*$")
+_FIELD_END = re.compile(r"^\s*[:=-]?\s*(?:the|prostatic|prostate|is|are|\s)*$")
 
 
 def _present(target: _Target, own: str, before: str, after: str, before_from: int) -> _Status | None:

@@ -77,6 +77,8 @@ class Region:
     is_elsewhere: bool
     start: int
     end: int
+    last_line: int = 10**9
+    """The line it reaches to: its own where words follow the heading on it, otherwise as far as the next heading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +269,8 @@ def _section_units(text: Normalised, sentences: list[Sentence], section: int, ro
     return units
 
 
+_ANY_LINE = 10**9
+_OPENS_LESION = re.compile(r"(?:lesion|target|roi|index lesion)\s*#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest")
 _SHORT_VALUE = 40
 """An unknown name before a colon is a field of the lesion above it if so few characters follow."""
 
@@ -304,6 +308,8 @@ _ZONE_HEADING = re.compile(
 
 def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Region | None, str | None, int]:
     """The sub-heading that governs a sentence, the name of a lesion field, and where its words begin."""
+    if region is not None and region.is_elsewhere and (sentence.line > region.last_line or _OPENS_LESION.match(lower, sentence.start)):
+        region = None
     stop = min(sentence.end, sentence.start + 62)
     if lower.find(":", sentence.start, stop) < 0 and lower.find(" - ", sentence.start, stop) < 0:
         return region, None, sentence.start
@@ -319,7 +325,8 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
         is_gland_only = name in ("prostate", "prostate gland", "gland", "the prostate")
         return (None if is_gland_only else Region(is_elsewhere=False, start=sentence.start, end=match.end())), None, sentence.start
     if _ELSEWHERE.search(name):
-        return Region(is_elsewhere=True, start=sentence.start, end=match.end()), None, sentence.start
+        last_line = sentence.line if sentence.end > match.end() else _ANY_LINE
+        return Region(is_elsewhere=True, start=sentence.start, end=match.end(), last_line=last_line), None, sentence.start
     return None, (name if sentence.end - match.end() <= _SHORT_VALUE else None), sentence.start
 
 
