@@ -17,7 +17,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from weakbox.records.errors import InputError
 from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, ReportExtraction
@@ -35,7 +35,7 @@ PARALLEL_FROM = 1500
 """Fewer reports are read faster in one process than workers start."""
 LISTED_PROBLEMS = 20
 
-ONLY_REMARKS = frozenset({"range", "composite", "ungraded", "unit_inferred", "explicit", "derived"})
+ONLY_REMARKS = frozenset({"no_findings_section", "no_impression_section", "range", "composite", "ungraded", "unit_inferred", "explicit", "derived"})
 """Flags that tell how a value was read; every other flag sends the report to review."""
 
 
@@ -49,6 +49,14 @@ class Config(BaseModel):
     )
     options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="Options of an extractor, by its name.")
     review_below: float = Field(default=0.75, ge=0.0, le=1.0, description="A report with a value less sure than this goes to review.")
+
+    @model_validator(mode="after")
+    def _extractors_exist(self) -> Config:
+        from weakbox.runtime.plugins import load_plugin
+
+        for name in self.extractors:
+            load_plugin("weakbox.extractors", name, "EXTRACTOR")
+        return self
 
 
 def extract_report(report: Report, config: Config) -> ReportExtraction | ExtractionFailure:

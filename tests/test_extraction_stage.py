@@ -243,3 +243,11 @@ def test_many_reports_in_two_processes_give_the_same_bytes(tmp_path: Path) -> No
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "out1.jsonl").read_bytes() == (tmp_path / "out2.jsonl").read_bytes()
     assert len(read_lines(tmp_path / "out1.jsonl")) == count
+
+
+def test_a_language_without_words_is_abstained_from_and_says_so() -> None:
+    report = Report(report_id="R", patient_id=None, report_type=ReportType.RADIOLOGY, text="Herd links, PI-RADS 4.", language="xx")
+    outcome = extraction.extract_report(report, extraction.Config())
+    assert isinstance(outcome, ReportExtraction)
+    assert outcome.status is ExtractionStatus.ABSTAINED
+    assert [flag.code for flag in outcome.flags] == ["language"]

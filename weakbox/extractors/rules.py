@@ -17,6 +17,7 @@ from weakbox.records.errors import ConfigurationError
 from weakbox.records.extraction import ReportExtraction
 from weakbox.records.report import Report, ReportType
 from weakbox.runtime.nearest import nearest_name
+from weakbox.text.lexicon import base_language, languages
 from weakbox.text.normalise import normalise
 from weakbox.text.sections import find_sections
 
@@ -58,6 +59,8 @@ class RulesExtractor:
         text = normalise(report.text)
         if not any(character.isalnum() for character in text.text):
             return abstain(report, organ, self.name, "empty", "the report has no words")
+        if base_language(report.language) not in languages():
+            return abstain(report, organ, self.name, "language", f"no grammar for {report.language!r} (there are: {', '.join(languages())})")
         return reader(report, text, find_sections(text, report.language))
 
 

@@ -97,10 +97,25 @@ def _longest(entries: list[tuple[re.Pattern[str], str]], lower: str, position: i
     return best
 
 
+def base_language(language: str) -> str:
+    """The language without its region.
+
+    >>> base_language("en-GB")
+    'en'
+    """
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
+@lru_cache(maxsize=1)
+def languages() -> tuple[str, ...]:
+    """Languages that there are words for: ``words/<language>.yaml``."""
+    return tuple(sorted(path.stem for path in WORDS.glob("*.yaml")))
+
+
 @lru_cache(maxsize=16)
 def load_words(language: str) -> Mapping[str, Any]:
     """The word lists of a language (``words/<language>.yaml``); a language without a file reads as English."""
-    path = WORDS / f"{language}.yaml"
+    path = WORDS / f"{base_language(language)}.yaml"
     chosen = path if path.is_file() else WORDS / "en.yaml"
     return dict(yaml.safe_load(chosen.read_text(encoding="utf-8")))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from weakbox.terminology.sectors import LEVEL_ORDER, sectors_of
 from weakbox.text.lexicon import Hit, Lexicon, load_words
 
-_SIDE_FIELD = re.compile(r"(?:side|laterality)\s*[:=]\s*$", re.IGNORECASE)
+_SIDE_FIELD = re.compile(r"(?:side|laterality)\s*(?:[(\[][^()\[\]]{0,8}[)\]])?\s*[:=]\s*$", re.IGNORECASE)
 POSITION_ORDER = ("anterior", "posterior", "medial", "lateral")
 
 
@@ -79,9 +79,9 @@ def _token(hit: Hit) -> LocationToken:
 def _is_beside(text: str, hits: list[Hit], index: int, strong: list[tuple[int, int]]) -> bool:
     """A short form (``L``, ``ant``) counts only next to a full location word, or to another short form that does."""
     hit = hits[index]
-    if _SIDE_FIELD.search(text, max(0, hit.start - 16), hit.start):
+    if _SIDE_FIELD.search(text, max(0, hit.start - 26), hit.start):
         return True
-    if hit.end - hit.start == 1 and not text[hit.start].isupper():
+    if (hit.end - hit.start == 1 or hit.label == "weak_side:midline") and not text[hit.start : hit.end].isupper():
         return False
     if not strong:
         return _is_sole_code(text, hits)

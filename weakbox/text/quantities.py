@@ -199,7 +199,7 @@ _DISTANCE_BEFORE = re.compile(
 )
 _NODE = re.compile(r"\b(?:lymph|nod(?:e|es|al)\b|lymphadenopathy|iliac|obturator|short[- ]axis|adenopathy)")
 _GLAND = re.compile(
-    r"(?:prostate(?: gland)?|(?<!mid )(?<!mid-)(?<!central )gland|whole gland|prostatic)(?: dimensions?| size| volume| itself| is "
+    r"(?:prostate(?: gland)?|(?<!mid)(?<!mid )(?<!mid-)(?<!central )gland|whole gland|prostatic)(?: dimensions?| size| volume| itself| is "
     r"enlarged)?(?: \([^)]{0,30}\))?(?: is| was|:| =|,| and)?(?: (?:enlarged|normal in size|mildly|moderately|markedly|prominent|"
     r"overall|it))*"
     r"(?:,? (?:measur\w+|size|at|of|dimensions?|and measures|estimated(?: at)?|approximately|about|which "
@@ -230,7 +230,7 @@ def measured_at(lower: str, start: int, end: int) -> Measured:
         return Measured.DISTANCE
     if _NODE.search(before) or _NODE.match(after.strip()):
         return Measured.NODE
-    if _GLAND.search(before) or _GLAND_LABEL.search(before):
+    if (_GLAND.search(before) or _GLAND_LABEL.search(before)) and not _is_small(lower[start:end]):
         return Measured.GLAND
     if _OTHER.search(before[-40:]) or _OTHER.match(after.strip()):
         return Measured.OTHER
@@ -239,6 +239,11 @@ def measured_at(lower: str, start: int, end: int) -> Measured:
         if _VOLUME_AFTER.match(after) and not _LESION_WORD.search(before) and _is_gland_sized(lower[start:end])
         else Measured.LESION
     )
+
+
+def _is_small(cut: str) -> bool:
+    """No dimension reaches 2 cm: no gland is so small."""
+    return max(parse_number(number) for number in re.findall(_NUMBER, cut)) * (10 if "c" in cut else 1) < 20
 
 
 def _is_gland_sized(cut: str) -> bool:

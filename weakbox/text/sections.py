@@ -42,7 +42,7 @@ def _headings(language: str) -> Lexicon:
 def find_sections(text: Normalised, language: str = "en") -> tuple[TextSection, ...]:
     """The sections in the order of the text; together they cover it, printed scales cut out as ``template_legend``."""
     marks = _heading_marks(text, language)
-    sections = _between(text, marks)
+    sections = _end_leading_addendum(text, _between(text, marks))
     return _with_legends(sections, legend_spans(text, language))
 
 
@@ -134,6 +134,25 @@ def _between(text: Normalised, marks: list[_Mark]) -> list[TextSection]:
             )
         )
     return sections
+
+
+_REPORT_BODY = (SectionKind.FINDINGS, SectionKind.IMPRESSION, SectionKind.DIAGNOSIS, SectionKind.MICROSCOPY, SectionKind.SPECIMEN_LIST)
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+def _end_leading_addendum(text: Normalised, sections: list[TextSection]) -> list[TextSection]:
+    """An addendum put before a report without headings ends with its paragraph; the rest is the report."""
+    index = next((number for number, section in enumerate(sections) if text.text[section.start : section.end].strip()), None)
+    if index is None or sections[index].kind is not SectionKind.ADDENDUM or any(section.kind in _REPORT_BODY for section in sections):
+        return sections
+    first = sections[index]
+    lead = len(text.text[first.start : first.end]) - len(text.text[first.start : first.end].lstrip())
+    gap = _BLANK_LINE.search(text.text, first.start + lead, first.end)
+    if gap is None:
+        return sections
+    addendum = TextSection(kind=first.kind, start=first.start, end=gap.start(), heading=first.heading, order=first.order)
+    rest = TextSection(kind=SectionKind.FINDINGS, start=gap.start(), end=first.end)
+    return [*sections[:index], addendum, rest, *sections[index + 1 :]]
 
 
 def _kind(label: str) -> SectionKind:

@@ -59,6 +59,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
         if not line[0].strip():
             continue
         if _is_row(line[0]):
+            first += len(line[0]) - len(line[0].lstrip())
             units.append(Sentence(start=first, end=last, kind=UnitKind.ROW, paragraph=paragraph, line=number))
         else:
             units += _line_units(text, first, last, paragraph, number)

@@ -15,7 +15,7 @@ _MINIMUM_WIDTH = 55
 _MAXIMUM_WIDTH = 160
 _LIST_ITEM = re.compile(r"\s*(?:[-*•>+#]|\(?\d{1,2}[.)\]:]|\(?[A-Za-z][.)\]]|[ivxIVX]{1,4}[.)])(?:\s|$)")
 _FIELD = re.compile(r"\s*[A-Za-z][^:.\n]{0,45}:(?!\d)")
-_HEADING = re.compile(r"\s*[A-Z][A-Z0-9 /&(),'\-]{2,}(?:$|[.:])")
+_HEADING = re.compile(r"\s*(?!P-?I?-?RADS)[A-Z][A-Z0-9 /&(),'\-]{2,}(?:$|[.:])")
 _LABEL = re.compile(
     r"\s*(?:lesions?|targets?|roi|index|mark(?:er)?|region of interest|addendum|impression|findings|conclusion|comparison)\b",
     re.IGNORECASE,

@@ -59,7 +59,9 @@ def read_psa(view: View) -> ExamReading:
             found.append(candidate)
     if not found:
         return ExamReading(flags=tuple(sorted(flags)))
-    return ExamReading(candidate=_latest(found, lower))
+    amended = [(clause.start, clause.end) for clause in view.clauses if clause.role is Role.ADDENDUM]
+    corrected = [candidate for candidate in found if any(start <= candidate.words[0][0] < end for start, end in amended)]
+    return ExamReading(candidate=_latest(corrected or found, lower))
 
 
 _CURRENT = re.compile(r"\b(?:current|latest|most recent|last|now|today|recent)\b[^.;\n]{0,25}$")

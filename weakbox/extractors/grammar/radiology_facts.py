@@ -208,7 +208,8 @@ def _read_region(facts: Facts, clause: Clause, view: View) -> None:
     region = clause.region
     if region is None or region.is_elsewhere:
         return
-    location = location_of(view.locations.within(region.start, region.end))
+    outer = view.locations.within(region.parent.start, region.parent.end) if region.parent else []
+    location = location_of([*outer, *view.locations.within(region.start, region.end)])
     facts.is_placed_by_heading = not facts.has_place
     for name, candidate in location_candidates(location, 0, rule="location_of_heading", confidence=0.85).items():
         facts.values.setdefault(name, candidate)
@@ -302,7 +303,9 @@ def best_size(clause: Clause, view: View) -> Size | None:
         and not is_prior(lower, size.start, size.end)
         and not (clause.region is not None and clause.region.is_elsewhere)
     ]
-    return max(sizes, key=lambda size: len(size.values_mm), default=None)
+    if clause.field is not None and clause.field.startswith(("t2", "dwi", "adc", "dce")):
+        sizes = [size for size in sizes if size.operator not in ("<", ">")]
+    return max(sizes, key=lambda size: (size.operator not in ("<", ">"), len(size.values_mm)), default=None)
 
 
 _LARGEST_PLAUSIBLE_MM = 80.0

@@ -45,7 +45,7 @@ _NO_LONGER = re.compile(
     r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
 )
 _PRIOR_UNIT = re.compile(
-    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last)|(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
+    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
     r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
 )
 _STILL = re.compile(
@@ -159,7 +159,7 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     if clause.region is not None and clause.region.is_elsewhere and not facts.is_scored:
         return
     if facts.is_negative and not facts.is_scored:
-        if NEGATED_LESION.search(cut):
+        if NEGATED_LESION.search(cut) and not _ANOTHER.search(cut):
             reading.current = None
         return
     _read_unlabelled(reading, clause, view, facts, cut)
@@ -335,11 +335,13 @@ def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) 
     conflicts = current is not None and _conflicts(current, facts)
     if facts.is_scored:
         return _draft_for_score(reading, clause, facts, cut, conflicts=conflicts)
-    is_new_noun = facts.has_noun and is_described and not _DEFINITE.match(cut)
+    is_exact = "size_mm" in facts.values and "zone" in facts.values and ("side" in facts.values or "levels" in facts.values)
+    is_new_noun = (facts.has_noun or is_exact) and is_described and not _DEFINITE.match(cut)
     if current is None:
-        is_exact = "size_mm" in facts.values and "zone" in facts.values and ("side" in facts.values or "levels" in facts.values)
         facts.is_lesion_word |= is_exact
         return _open(reading, clause) if (facts.has_noun and is_described) or is_exact else None
+    if (facts.is_benign or facts.is_diffuse) and facts.has_noun and not _DEFINITE.match(cut) and not facts.is_suspicious:
+        return _open(reading, clause) if "size_mm" in facts.values or "side" in facts.values else None
     if _ANOTHER.search(cut) and facts.has_noun and is_described and (conflicts or not current.is_anchor or current.values):
         return _open(reading, clause)
     if conflicts:

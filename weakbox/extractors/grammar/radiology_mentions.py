@@ -243,7 +243,7 @@ _TRIPLE = re.compile(
 _DCE_SCORE = re.compile(
     r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
     r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positive|negative|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+|-(?=\s*(?:$|[,;.)|\n]|pi))|yes\b|no\b(?!\s+\w)|"
+    r"(?P<value>positive|negative|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b|no\b(?!\s+\w)|"
     r"present\b|absent\b|none\b)"
 )
 _ENHANCEMENT = re.compile(r"(?:hyper-?)?enhanc(?:e[ds]?|ing|ement)?\b|uptake\b|wash-?in\b|perfusion\b")

@@ -145,6 +145,8 @@ def _weigh(target: _Target, own: str, before: str, after: str, before_from: int)
     after = re.split(r",\s+(?=(?:the|no|there|with|pi-?rads|dwi|t2|lesion|size|measur)\b)", after, maxsplit=1)[0]
     suspected = _first(_SUSPECTED, before, after, target, before_from)
     absent = _first(_ABSENT, before, after, target, before_from)
+    if absent is None and (stated := _definite(before, after, target, before_from, is_doubted=suspected is not None and suspected[2])):
+        return _Status("present", *stated)
     if suspected is not None and not (absent is not None and _is_negated_suspicion(absent, suspected)):
         return _Status("suspected", *suspected)
     if absent is not None:
@@ -156,6 +158,16 @@ def _weigh(target: _Target, own: str, before: str, after: str, before_from: int)
     if target.name == "epe" and (own.endswith("capsule") or own.startswith("capsular")) and _NEUTRAL_CAPSULE.search(before + " " + after):
         return None
     return _present(target, own, before, after, before_from)
+
+
+_DEFINITE = re.compile(
+    r"\b(?:is|are) (?:present|evident|seen|noted|identified|definite)\b|\bmeasurable\b|\bgross(?:ly)?\b|\bfrank\b|\bdefinite(?:ly)?\b"
+)
+
+
+def _definite(before: str, after: str, target: _Target, before_from: int, *, is_doubted: bool) -> tuple[int, int, bool] | None:
+    """ "With measurable bulge is present" is no suspicion, whatever words of doubt stand beside it; "possible gross extension" is."""
+    return None if is_doubted else _first(_DEFINITE, before, after, target, before_from)
 
 
 _DISEASE = re.compile(

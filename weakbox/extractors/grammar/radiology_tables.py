@@ -11,6 +11,7 @@ from weakbox.extractors.grammar.radiology_units import Clause, View
 from weakbox.text.locations import location_of, location_tokens
 from weakbox.text.quantities import Size, parse_number
 
+_FIELD_CELL = re.compile(r":\s*\S")
 _MEASURED_CELL = re.compile(r"\d\s*(?:mm|cm)\b")
 _CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
 _COLUMNS = (
@@ -68,7 +69,7 @@ def read_head(clause: Clause, view: View) -> TableHead | None:
         return TableHead(columns=(None, *("label" for _ in labels)), titles=titles, is_transposed=True)
     columns = tuple(_column(title) for title in titles)
     known = [column for column in columns if column]
-    has_value = any(_MEASURED_CELL.search(title) and not title.startswith("size") for title in titles)
+    has_value = any((_MEASURED_CELL.search(title) and not title.startswith("size")) or _FIELD_CELL.search(title) for title in titles)
     is_head = len(known) >= 2 and len(known) >= 0.5 * len(columns) and not has_value
     return TableHead(columns=columns, titles=titles) if is_head and any(c in known for c in ("pirads", "likert", "place", "size")) else None
 

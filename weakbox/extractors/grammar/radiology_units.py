@@ -79,6 +79,8 @@ class Region:
     end: int
     last_line: int = 10**9
     """The line it reaches to: its own where words follow the heading on it, otherwise as far as the next heading."""
+    parent: Region | None = None
+    """The side ("Right:") whose levels follow on its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +192,7 @@ def _places(view: View) -> tuple[int, ...]:
 
 
 def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
-    kinds = {section.kind for section in sections}
-    has_findings = SectionKind.FINDINGS in kinds
+    has_findings = any(section.kind is SectionKind.FINDINGS and section.heading is not None for section in sections)
     units: list[Clause] = []
     previous: Role = Role.FINDINGS
     for number, section in enumerate(sections):
@@ -275,6 +276,13 @@ _SHORT_VALUE = 40
 """An unknown name before a colon is a field of the lesion above it if so few characters follow."""
 
 
+def _side_above(region: Region | None, sentence: Sentence, name: str) -> Region | None:
+    """ "Right: Base: normal. Mid: ...": the side holds for the levels after it on its line."""
+    if region is None or region.is_elsewhere or region.last_line != sentence.line or re.search(r"left|right", name):
+        return None
+    return region.parent or region
+
+
 def _open_field(words: str) -> str | None:
     """The field name that a line ends with ("Lesion 2: Site:"), whose value stands on the next line."""
     if not words.endswith(":"):
@@ -283,7 +291,7 @@ def _open_field(words: str) -> str | None:
     return name if _LESION_FIELD.match(name) else None
 
 
-_HEADING = re.compile(r"(?P<name>[a-z][a-z0-9 /&(),'#-]{0,55}?)\s*(?::(?!\d)|\s-\s)\s*")
+_HEADING = re.compile(r"(?P<name>[a-z][a-z0-9 /&(),.'#\[\]-]{0,55}?)\s*(?::(?!\d)|\s-\s)\s*")
 _LESION_FIELD = re.compile(
     r"(?:lesion |overall |final |max(?:imum)? |target |assessment )*(?:locations?|sites?|positions?|side|laterality|lobe|zone|level|sector|size|"
     r"dimensions?|diameter|measures?|measurements?|t2\w*|dwi\w*|adc\w*|dce|dynamic|pi-?rads|"
@@ -323,7 +331,9 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
         return None, None, sentence.start
     if _ZONE_HEADING.match(name):
         is_gland_only = name in ("prostate", "prostate gland", "gland", "the prostate")
-        return (None if is_gland_only else Region(is_elsewhere=False, start=sentence.start, end=match.end())), None, sentence.start
+        parent = _side_above(region, sentence, name)
+        inner = Region(is_elsewhere=False, start=sentence.start, end=match.end(), last_line=sentence.line, parent=parent)
+        return (None if is_gland_only else inner), None, sentence.start
     if _ELSEWHERE.search(name):
         last_line = sentence.line if sentence.end > match.end() else _ANY_LINE
         return Region(is_elsewhere=True, start=sentence.start, end=match.end(), last_line=last_line), None, sentence.start
@@ -463,10 +473,11 @@ _PRIOR_BEFORE = re.compile(
     r"|[,(;]\s*(?:it )?(?:was|were)(?: (?:previously|only|a|approximately))*\s*|\b(?:compared|comparison) (?:to|with)\s+(?:a\s+|"
     r"the\s+)?(?:prior\s+|previous\s+)?|\b(?:from|versus|vs\.?)\s*(?:pi-?rads\s*)?|\((?:in\s+)?(?:19|20)\d\d\s*:\s*|\bin (?:19|"
     r"20)\d\d\b[,:]?\s*(?:it was\s*)?|"
-    r"\b(?:upgraded|downgraded|increased|decreased|changed) from\s*)$"
+    r"\b(?:upgraded|downgraded|increased|decreased|changed) from\s*"
+    r"|\((?:previously|prior|was|formerly|before|earlier|in (?:19|20)\d\d)\b[^()]{0,60})$"
 )
 _PRIOR_AFTER = re.compile(
-    r"^\W{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
+    r"^[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
     r"last)\b|in (?:19|20)\d\d\b|on prior|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
     r"\bscore))(?!\W{0,3}\d)"
 )
