@@ -127,6 +127,11 @@ _ENUMERATED = re.compile(
     r"(?P<letter>[a-z])\)\s(?=[A-Za-z]|\d\s*\+))",
     re.IGNORECASE,
 )
+_CORE_STATE = re.compile(
+    r"[\s:=\-]*(?:(?P<negative>negative|neg\b|un-?involved|not\s+involved|no\s+involvement|clear\b|free\b|none\b|0\s*%)|positive|pos\b|involved"
+    r"|\+ve|\d{1,3}\s*%|\d{1,2}(?:\.\d)?\s*mm)",
+    re.IGNORECASE,
+)
 _NONE_OF = re.compile(r"^(?:no|none|neither|0|zero)$", re.IGNORECASE)
 
 
@@ -233,14 +238,14 @@ def _enumerated(text: str, start: int, end: int, mentions: Sequence[Mention], gr
     positive, counted, spans = 0, 0, []
     for mark, following in zip(marks, [*marks[1:], None], strict=False):
         stop = following.start() if following else end
-        own = [m for m in mentions if mark.end() <= m.start < stop]
-        has_grade = any(mark.end() <= first < stop for first, _ in grades)
-        if not own and not has_grade:
+        found = _core_state(text, mark.end(), _stop_of_core(text, mark, stop), mentions, grades) or _core_state(
+            text, mark.end(), stop, mentions, grades
+        )
+        if found is None:
             continue
         counted += 1
-        is_positive = has_grade or any(m.diagnosis in ("adenocarcinoma", "other_malignancy", "tumour") for m in own)
-        positive += is_positive
-        spans.append((mark.start(), own[0].end if own else mark.end()))
+        positive += found[0]
+        spans.append((mark.start(), found[1]))
     if counted < 2:
         return {}
     flat = tuple(spans)
@@ -248,6 +253,26 @@ def _enumerated(text: str, start: int, end: int, mentions: Sequence[Mention], gr
         "cores_positive": Fact(value=positive, spans=flat, confidence=0.9, rule="enumerated"),
         "cores_total": Fact(value=counted, spans=flat, confidence=0.9, rule="enumerated"),
     }
+
+
+def _stop_of_core(text: str, mark: re.Match[str], stop: int) -> int:
+    """A core that begins a line ends with it: what follows the list speaks of the specimen."""
+    begins_line = not text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip(" \t-*•>")
+    line_end = text.find("\n", mark.end(), stop)
+    return line_end if begins_line and line_end >= 0 else stop
+
+
+def _core_state(
+    text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]
+) -> tuple[bool, int] | None:
+    """Whether one listed core holds cancer, and where the words that say so end; None where nothing is said of it."""
+    own = [m for m in mentions if start <= m.start < end]
+    if own or any(start <= first < end for first, _ in grades):
+        is_positive = not own or any(m.diagnosis in ("adenocarcinoma", "other_malignancy", "tumour") for m in own)
+        is_positive = is_positive or any(start <= first < end for first, _ in grades)
+        return is_positive, own[0].end if own else start
+    state = _CORE_STATE.match(text, start, end)
+    return (state["negative"] is None, state.end()) if state else None
 
 
 def _all(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:

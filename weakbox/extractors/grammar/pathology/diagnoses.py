@@ -43,7 +43,7 @@ _NON_MALIGNANT = re.compile(r"\bnon-?\s?(?:malignant|neoplastic)\b", re.IGNORECA
 _LOW_GRADE_PIN = re.compile(r"\blow[- ]?grade\s+(?:prostatic intra-?\s?epithelial neoplasia|PIN)\b|\bLGPIN\b", re.IGNORECASE)
 _INFLAMMATION = re.compile(r"\b(?:prostatitis|inflammation|inflammatory|granulomas?|granulomatous|abscess|malakoplakia)\b", re.IGNORECASE)
 _BENIGN = re.compile(
-    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b|\bfibromuscular (?:stroma|tissue)\b|\badenosis\b"
+    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b|(?<!\banterior )(?<!\bant )(?<!\bant\. )\bfibromuscular (?:stroma|tissue)\b|\badenosis\b"
     r"|\bunremarkable\b|\bnormal (?:prostat\w*|tissue|glands?|histolog\w*)"
     r"|\bno (?:significant |specific |diagnostic |histolog\w+ )*(?:abnormalit\w+|patholog\w+)|\bNAD\b|\bno residual\b|\bnegative\b(?! "
     r"(?:for|margin))|\bnodular hyperplasia\b|\bstromal tissue\b|\bstroma only\b|\bfree of\b"
@@ -228,7 +228,7 @@ def read_diagnosis(mentions: Sequence[Mention], grade_at: TextRange | None) -> F
 
 def _is_headline(inflammation: Mention, mentions: Sequence[Mention]) -> bool:
     """Inflammation counts where no benign tissue is named before it; "no malignancy" may stand anywhere."""
-    return not any(m.diagnosis == "benign" and m.start < inflammation.start for m in mentions)
+    return not any(m.diagnosis == "benign" and not m.is_negation and m.start < inflammation.start for m in mentions)
 
 
 def _fact(diagnosis: str, mention: Mention, confidence: float, rule: str) -> Fact:

@@ -21,6 +21,11 @@ _LABEL = re.compile(
     rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
+_DATE = re.compile(
+    r"\d{1,2}(?:st|nd|rd|th)?[ .\-/]{0,2}(?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]{0,6}\b"
+    r"|\d{1,2}(?P<mark>[./-])\d{1,2}(?P=mark)(?:\d{4}|\d{2})\b",
+    re.IGNORECASE,
+)
 _STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
 _INLINE_STARTS = re.compile(
     r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=[A-Z][ \t]+(?:(?i:left"
@@ -118,29 +123,34 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
 
 def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label]:
     match = _LABEL.match(text, start, end)
-    if match is None or not _is_closed(match):
+    if match is None or not _is_closed(match) or _DATE.match(text, match.start("ids"), end):
         return []
-    parts = [part for part in re.split(_JOIN, match["ids"]) if part]
+    return [
+        Label(
+            written=" ".join(match["ids"].split()),
+            scheme=scheme,
+            ordinals=ordinals,
+            start=match.start("ids"),
+            end=match.end("ids"),
+            body=match.end(),
+            has_noun=match["noun"] is not None,
+            is_core=match["noun"] is not None and match["noun"].lower().startswith("core"),
+            is_inline=is_inline,
+        )
+        for scheme, ordinals in ordinals_of(match["ids"]).items()
+    ]
+
+
+def ordinals_of(identifiers: str) -> dict[str, tuple[int, ...]]:
+    """The specimens that "C", "C-F" or "A, B" names, in every scheme in which all its parts may be read and rise."""
+    parts = [part for part in re.split(_JOIN, identifiers) if part]
     readings = [readings_of(part) for part in parts]
-    found = []
-    for scheme in readings[0]:
+    found: dict[str, tuple[int, ...]] = {}
+    for scheme in readings[0] if readings else ():
         if all(scheme in reading for reading in readings):
-            places = [reading[scheme] for reading in readings]
-            ordinals = _filled(places, match["ids"], parts)
+            ordinals = _filled([reading[scheme] for reading in readings], identifiers, parts)
             if ordinals:
-                found.append(
-                    Label(
-                        written=" ".join(match["ids"].split()),
-                        scheme=scheme,
-                        ordinals=ordinals,
-                        start=match.start("ids"),
-                        end=match.end("ids"),
-                        body=match.end(),
-                        has_noun=match["noun"] is not None,
-                        is_core=match["noun"] is not None and match["noun"].lower().startswith("core"),
-                        is_inline=is_inline,
-                    )
-                )
+                found[scheme] = ordinals
     return found
 
 

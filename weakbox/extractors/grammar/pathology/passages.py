@@ -75,6 +75,11 @@ _REVISED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _LABEL_LINE = re.compile(r"^[ \t]*(?:(?:specimen|part)[ \t]+)?[(#]?(?P<id>[B-Z]|[2-9]|[1-3]\d)[.):](?=\s*\S)", re.IGNORECASE | re.MULTILINE)
+_GROUP_LINE = re.compile(
+    r"[ \t]*(?:[-*•>]\s*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|sites?)[ \t]+)?[(#]?(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5})"
+    r"(?:\s*(?:-|,|&|/|to|and)\s*(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?))?\s*[.):\-](?=\s)",
+    re.IGNORECASE,
+)
 _OWN_HEADINGS = re.compile(
     r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
     r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))|(?P<gross>received))[ \t]*:",
@@ -98,6 +103,7 @@ def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Pas
 
 def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     """A form that repeats "Specimen: ... Diagnosis: ..." is one passage: its headings belong to the specimens."""
+    passages = _joined_fields(text, passages)
     lists = [p for p in passages if p.role is Role.SPECIMEN_LIST and p.heading and _SPECIMEN_FIELD.match(text, p.heading[0])]
     if len(lists) < 2:
         return passages
@@ -109,6 +115,24 @@ def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     before = [p for p in passages if p.end <= heading[0] or p.start < heading[0]]
     after = [p for p in passages if p.start >= last.end]
     return [*before, form, *after]
+
+
+def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
+    """Where "Diagnosis:" stands below the label of one specimen after the other it is a field of each, and no section."""
+    fields = [index for index, p in enumerate(passages) if index and p.role is Role.DIAGNOSIS and p.heading and _is_below_label(text, p.heading[0])]
+    if len(fields) < 2:
+        return passages
+    before, last = passages[fields[0] - 1], passages[fields[-1]]
+    label_line = text.rfind("\n", 0, text[: last.start].rfind("\n", 0, (passages[fields[0]].heading or (0, 0))[0]) or 0) + 1
+    start = max(before.start, label_line)
+    form = Passage(role=Role.DIAGNOSIS, start=start, end=last.end)
+    head = [replace(before, end=start)] if text[before.start : start].strip() else []
+    return [*passages[: fields[0] - 1], *head, form, *passages[fields[-1] + 1 :]]
+
+
+def _is_below_label(text: str, heading: int) -> bool:
+    above = text[:heading].rstrip().rsplit("\n", 1)[-1]
+    return _GROUP_LINE.match(above) is not None
 
 
 def _around_comments(text: str, passages: list[Passage]) -> list[Passage]:

@@ -95,6 +95,11 @@ def _names_a_place(words: str) -> bool:
     return bool(location_facts(words, 0, len(words))) or TARGET_WORDS.search(words) is not None or _NODES.search(words) is not None
 
 
+_LISTED_LINE = re.compile(
+    r"(?P<blank> )(?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?\s*[-:.)])"
+    r"|(?:^|(?<=\n))[ \t]*(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-][^\n]{1,40}?(?P<after> )(?=\S)",
+    re.IGNORECASE,
+)
 _LINE_MAY_BEGIN = re.compile(r" (?=[^\s:][^:\n]{1,70}:)")
 
 
@@ -107,6 +112,15 @@ def with_site_lines(text: Normalised) -> str:
             continue
         heading = site_heading_at(text.text, at + 1, min(len(text.text), at + 120))
         if heading is not None and text.text[heading.end : heading.end + 2].lstrip(" )").startswith(":"):
+            characters = f"{characters[:at]}\n{characters[at + 1 :]}"
+    return _with_listed_lines(text, characters)
+
+
+def _with_listed_lines(text: Normalised, characters: str) -> str:
+    """A line end where the raw text has one before a specimen's label and after a line that speaks of one core."""
+    for match in _LISTED_LINE.finditer(text.text):
+        at = match.start("blank")
+        if at and text.text[at - 1].strip() and "\n" in text.to_raw(at - 1, at + 2).cut(text.raw).replace("\r", "\n"):
             characters = f"{characters[:at]}\n{characters[at + 1 :]}"
     return characters
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from weakbox.extractors.grammar.pathology.cores import number_of
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
-from weakbox.extractors.grammar.pathology.labels import Label, readings_of
+from weakbox.extractors.grammar.pathology.labels import Label, ordinals_of
 
 _COLUMNS = (
     (
@@ -53,7 +53,8 @@ _COLUMNS = (
 _CELL = re.compile(r"[^|\t\n]+")
 _SPACED_CELL = re.compile(r"\S+(?: \S+)*")
 _MINIMUM_COLUMNS = 3
-_ID = re.compile(r"(?:specimen|part|core)?\s*(?P<id>[A-Z]{1,2}\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5}|[a-z])(?:[.):]|$)")
+_ONE_ID = r"(?:[A-Z]{1,2}\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5}|[a-z])"
+_ID = re.compile(rf"(?:(?i:specimens?|parts?|cores?))?\s*(?P<id>{_ONE_ID}(?:\s*(?:-|,|&|/|\+|\bto\b|\band\b)\s*{_ONE_ID})*)(?:[.):]|$)")
 
 Row = tuple[Label | None, TextRange, Facts]
 Cell = tuple[int, int]
@@ -131,8 +132,8 @@ def _row(text: str, cells: list[Cell], columns: list[str | None], line: TextRang
 
 
 def _row_label(written: str, start: int, end: int) -> Label | None:
-    for scheme, ordinal in readings_of(written).items():
-        return Label(written=written, scheme=scheme, ordinals=(ordinal,), start=start, end=end, body=end, has_noun=False)
+    for scheme, ordinals in ordinals_of(written).items():
+        return Label(written=written, scheme=scheme, ordinals=ordinals, start=start, end=end, body=end, has_noun=False)
     return None
 
 
