@@ -71,13 +71,17 @@ def _document(
         "organ": organ,
         "status": status,
     }
-    for field in shape.exam:
+    for field in _public(shape.exam):
         _set_nested(document, field.name, _value(field, exam.get(field.name)))
-    document[shape.item_kind] = [{field.name: _value(field, values.get(field.name)) for field in shape.item} for values in items]
+    document[shape.item_kind] = [{field.name: _value(field, values.get(field.name)) for field in _public(shape.item)} for values in items]
     document["evidence"] = [entry for path, leaf in stated for entry in _evidence(path, leaf, report.text)]
     document["confidence"] = {path: round(leaf.confidence, CONFIDENCE_DIGITS) for path, leaf in stated}
     document["flags"] = flags
     return document
+
+
+def _public(fields: Iterable[Field]) -> list[Field]:
+    return [field for field in fields if not field.is_internal]
 
 
 def _set_nested(document: dict[str, Any], name: str, value: Any) -> None:
@@ -101,7 +105,7 @@ def _leaves(extraction: ReportExtraction, shape: ReportShape) -> Iterator[tuple[
 
 
 def _stated(values: Mapping[str, Stated[FieldValue]], fields: Iterable[Field], prefix: str) -> Iterator[tuple[str, Stated[FieldValue]]]:
-    for field in fields:
+    for field in _public(fields):
         leaf = values.get(field.name)
         if leaf is not None and leaf.value != ():
             yield prefix + field.name, leaf
@@ -123,12 +127,12 @@ def schema(organ: str, report_type: ReportType) -> dict[str, Any]:
     """JSON Schema (2020-12) of one report's object, from the organ's fields."""
     shape = shape_of(organ, report_type)
     tree: dict[str, Any] = {}
-    for field in shape.exam:
+    for field in _public(shape.exam):
         _set_nested(tree, field.name, _field_schema(field))
     properties = _common_properties()
     properties |= {"report_type": {"const": report_type.value}, "organ": {"const": organ}}
     properties |= {name: node if _is_field(shape, name) else _object(node) for name, node in tree.items()}
-    properties[shape.item_kind] = {"type": "array", "items": _object({field.name: _field_schema(field) for field in shape.item})}
+    properties[shape.item_kind] = {"type": "array", "items": _object({field.name: _field_schema(field) for field in _public(shape.item)})}
     return _object(properties)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from weakbox.linking.features import specimen_label
-from weakbox.linking.tissue import core_grade, is_cancer
+from weakbox.linking.tissue import core_grade, is_cancer, is_targeted
 from weakbox.records.biopsy import BiopsyCore
 from weakbox.records.case import Case, Lesion
 from weakbox.records.extraction import Item, Specimen
@@ -80,7 +79,7 @@ def _of_specimen(specimen: Specimen) -> Grading | None:
     has_cancer = is_cancer(specimen) or bool(isup)
     if diagnosis == "insufficient" or (diagnosis is None and not has_cancer):
         return None
-    source = "pathology" if specimen.value("target") is not None or specimen_label(specimen) else "systematic_pathology"
+    source = "pathology" if is_targeted(specimen) else "systematic_pathology"
     confidence = min((stated.confidence for stated in specimen.values.values()), default=1.0)
     significant = (isup >= CLINICALLY_SIGNIFICANT_FROM if isup else None) if has_cancer else False
     return _grading(source, has_cancer, isup if has_cancer else 0, significant, (primary, secondary), specimen.item_id, confidence)

@@ -25,6 +25,9 @@ class Weights(Settings):
     """
 
     start: float = Field(default=-1.0, description="Two records of one study, nothing else known.")
+    unnumbered_target: float = Field(
+        default=2.0, description="Tissue of a target without number: it was taken from one of the study's lesions, whatever else is said."
+    )
     label: float = Field(default=4.5, description="Equal labels. Different labels of one kind are never one lesion.")
     side: float = Field(default=1.2, description="Same side. Left against right in words is never one lesion.")
     side_of_point: float = Field(default=-3.0, description="A point clearly on the other side than the words say.")
@@ -53,6 +56,11 @@ class EvidenceRules(Settings):
     sector_sigma_mm: float = Field(default=8.0, gt=0, description="Error of a point that is known by its sector only, mm (PI-CAI).")
     default_diameter_mm: float = Field(default=12.0, gt=0, description="Diameter of a target of unknown size, for its reach, mm.")
     needle_margin_mm: float = Field(default=5.0, ge=0, description="A needle within the target's radius and this has hit it, mm.")
+    least_target_odds: float = Field(
+        default=0.7,
+        description="Least log odds of a lesion and tissue of a target without number that words do not put on the other side: enough "
+        "for a link with review where nothing else is there.",
+    )
     weights: Weights = Field(default=Weights(), description="Log odds of each agreement.")
 
 
@@ -81,6 +89,9 @@ def compare(first: Features, second: Features, rules: EvidenceRules, frame: Glan
     found += _place_evidence(first, second, rules, frame)
     found += _look_evidence(first, second, weights)
     odds = weights.start + sum(value for value, _ in found)
+    if first.is_unnumbered_target != second.is_unnumbered_target:
+        odds = max(odds + weights.unnumbered_target, rules.least_target_odds)
+        found.append((weights.unnumbered_target, "of a target without number"))
     return Evidence(score=1.0 / (1.0 + math.exp(-odds)), reasons=tuple(reason for _, reason in found))
 
 

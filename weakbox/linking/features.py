@@ -40,6 +40,8 @@ class Features:
     diameter_mm: float | None = None
     suspicion: int | None = None
     """PI-RADS category, or another five-point score."""
+    is_unnumbered_target: bool = False
+    """Tissue that is said to be of a target without saying which."""
 
 
 @record
@@ -101,8 +103,17 @@ def segmentation_node(segmentation: Segmentation, point: Point | None, frame: Gl
 
 def tissue_node(node_id: str, specimens: Iterable[Specimen], frame: GlandFrame | None) -> Node:
     """Specimens that name one target. Each keeps its own words: a pair is as good as its best specimen."""
-    features = [_with_words(Features(kind=NodeKind.TISSUE, label=specimen_label(each)), each, frame) for each in specimens]
+    features = [_with_words(_of_tissue(each), each, frame) for each in specimens]
     return Node(node_id=node_id, kind=NodeKind.TISSUE, features=tuple(features))
+
+
+def _of_tissue(specimen: Specimen) -> Features:
+    return Features(kind=NodeKind.TISSUE, label=specimen_label(specimen), is_unnumbered_target=is_unnumbered_target(specimen))
+
+
+def is_unnumbered_target(specimen: Specimen) -> bool:
+    """Whether a specimen is said to be of a target without saying which."""
+    return specimen.value("is_targeted") is True and specimen.value("target") is None
 
 
 def specimen_label(specimen: Specimen) -> LesionLabel | None:
@@ -141,6 +152,7 @@ def _with_words(features: Features, item: Item, frame: GlandFrame | None) -> Fea
         region=_region(frame, side, zone, levels, positions, words_of(item, "sectors")),
         diameter_mm=features.diameter_mm,
         suspicion=features.suspicion,
+        is_unnumbered_target=features.is_unnumbered_target,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from weakbox.linking.features import NodeKind, specimen_label, word_of, words_of
+from weakbox.linking.features import NodeKind, is_unnumbered_target, specimen_label, word_of, words_of
 from weakbox.linking.lesion_groups import Group
 from weakbox.records.biopsy import BiopsyCore
 from weakbox.records.case import Case, Link, LinkKind
@@ -15,7 +15,10 @@ from weakbox.text.locations import read_location
 
 
 def targeted_tissue(case: Case) -> dict[str, tuple[Specimen, ...]]:
-    """Specimens by the target that they name; several of one target are one target's tissue."""
+    """Specimens by the target that they name; several of one target are one target's tissue.
+
+    Those of a target without number are one target's tissue where they name the same place: the key says nothing of how many they are.
+    """
     found: dict[str, list[Specimen]] = defaultdict(list)
     for report in case.pathology:
         for specimen in report.specimens:
@@ -24,7 +27,14 @@ def targeted_tissue(case: Case) -> dict[str, tuple[Specimen, ...]]:
                 label = specimen_label(specimen)
                 name = "/".join(label) if label else " ".join(str(target).casefold().split())
                 found[f"{case.case_id}/{name}"].append(specimen)
+            elif is_unnumbered_target(specimen):
+                found[f"{case.case_id}/target {_place_name(specimen)}"].append(specimen)
     return {node_id: tuple(sorted(found[node_id], key=lambda each: each.item_id)) for node_id in sorted(found)}
+
+
+def _place_name(specimen: Specimen) -> str:
+    words = [word_of(specimen, "side"), *words_of(specimen, "levels"), *words_of(specimen, "positions"), word_of(specimen, "zone")]
+    return " ".join(word for word in words if word) or "without place"
 
 
 def systematic_cancer(case: Case) -> dict[tuple[str, str], list[Specimen | BiopsyCore]]:
@@ -34,7 +44,7 @@ def systematic_cancer(case: Case) -> dict[tuple[str, str], list[Specimen | Biops
     for specimen in specimens:
         side, levels = word_of(specimen, "side"), words_of(specimen, "levels")
         is_cancer = specimen.value("diagnosis") == "adenocarcinoma" or specimen.value("isup_grade") is not None
-        if is_cancer and specimen.value("target") is None and side in ("left", "right") and len(levels) == 1:
+        if is_cancer and not is_targeted(specimen) and side in ("left", "right") and len(levels) == 1:
             found[side, levels[0]].append(specimen)
     for core in case.cores:
         words = read_location(core.label)
@@ -81,6 +91,11 @@ def core_grade(core: BiopsyCore) -> int:
 def is_cancer(specimen: Specimen) -> bool:
     """Whether a specimen holds cancer, prostatic or other."""
     return specimen.value("diagnosis") in ("adenocarcinoma", "other_malignancy", "malignant") or specimen.value("isup_grade") is not None
+
+
+def is_targeted(specimen: Specimen) -> bool:
+    """Whether a specimen is of a target, named or not."""
+    return specimen.value("target") is not None or specimen.value("is_targeted") is True
 
 
 def states_cancer(report: ReportExtraction) -> bool:

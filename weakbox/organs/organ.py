@@ -33,6 +33,8 @@ class Field:
     """Derived from other fields (``max_diameter_mm`` from ``size_mm``): carries their evidence."""
     pattern: str = ""
     """Regular expression of the allowed words, where a list of choices would be long (sector codes)."""
+    is_internal: bool = False
+    """For matching only: not part of the extraction contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,12 @@ PATHOLOGY = ReportShape(
     item=(
         Field(name="specimen_id", kind=FieldKind.TEXT, meaning="specimen designation as written"),
         Field(name="target", kind=FieldKind.TEXT, meaning="the MRI lesion label that the specimen names"),
+        Field(
+            name="is_targeted",
+            kind=FieldKind.BOOLEAN,
+            meaning="whether the specimen is said to be of a target, with or without its label",
+            is_internal=True,
+        ),
         *_SPECIMEN_LOCATION,
         Field(name="diagnosis", kind=FieldKind.CHOICE, meaning="diagnosis of the specimen", choices=DIAGNOSES),
         *_GLEASON,

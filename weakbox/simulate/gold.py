@@ -48,7 +48,7 @@ def assemble(report_id: str, patient_id: str, report_type: ReportType, text: str
     content[shape.item_kind] = []
     for index, item in enumerate(items):
         leaves: dict[str, Any] = {}
-        for field in shape.item:
+        for field in (field for field in shape.item if not field.is_internal):
             _put(leaves, field.name, item.get(field.name), text, evidence, prefix=f"{shape.item_kind}[{index}].", kind=field.kind.value)
         content[shape.item_kind].append(leaves)
     confidence = dict.fromkeys(dict.fromkeys(entry["path"] for entry in evidence), 1.0)

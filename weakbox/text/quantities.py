@@ -62,7 +62,7 @@ def parse_number(token: str) -> float:
     return float(token.replace(",", "."))
 
 
-_NUMBER = r"\d{1,3}(?:[.,]\d{1,2})?"
+_NUMBER = r"(?:\d{1,3}(?:[.,]\d{1,2})?|[.,]\d{1,2})"
 _UNIT = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)(?![\w^/])"
 _AXIS_WORD = (
     r"(?:ap|a-p|antero-?posterior|tr(?:ans(?:v(?:erse)?)?|v)?|tv|t|rl|r-l|lr|l-r|ml|w(?:idth)?|wide|cc|c-c|cranio-?caudal|si|s-i|"

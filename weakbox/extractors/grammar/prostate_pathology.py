@@ -19,7 +19,7 @@ from weakbox.extractors.grammar.pathology.passages import Role, find_passages
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.extractors.grammar.pathology.sites import with_site_lines
 from weakbox.extractors.grammar.pathology.specimens import GRADE_FIELDS, Reader
-from weakbox.extractors.grammar.pathology.targets import read_target
+from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
 from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
 from weakbox.records.report import Report
@@ -137,6 +137,10 @@ def _places(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> Fact
             facts = {**reader.read_totals(start, end), **facts}
         if role in (Role.DIAGNOSIS, Role.SPECIMEN_LIST) and reader.procedure == "biopsy":
             target = read_target(reader.text, start, end)
+            targeted = target or read_targeted(reader.text, start, reader.head_end(start, end))
+            if targeted is not None:
+                is_targeted = True if target else targeted.value
+                facts = {"is_targeted": Fact(value=is_targeted, spans=targeted.spans, confidence=targeted.confidence), **facts}
             facts = {**({"target": target} if target else {}), **location_facts(reader.text, start, reader.head_end(start, end)), **facts}
     return facts
 

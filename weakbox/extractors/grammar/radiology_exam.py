@@ -204,7 +204,7 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     """0 where the volume is of something else; more where the words name the whole gland."""
     start = max(clause.start, quantity.start - 130)
     lead = lower[start : quantity.start]
-    lead = re.split(r";|\.\s", lead)[-1]
+    lead = re.split(r";|(?<!vol)\.\s", lead)[-1]
     if is_prior(lower, quantity.start, quantity.end) or quantity.value < 5 or quantity.value > 900:
         return 0
     after = lower[quantity.end : min(clause.end, quantity.end + 30)]

@@ -45,7 +45,8 @@ _NO_LONGER = re.compile(
     r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
 )
 _PRIOR_UNIT = re.compile(
-    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
+    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
+    r"(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
     r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
 )
 _STILL = re.compile(
@@ -255,7 +256,7 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None
         current is not None
         and reading.role is Role.FINDINGS
         and not current.is_scored
-        and sum(not draft.is_scored for draft in reading.drafts) == 1
+        and sum(not draft.is_scored and (current.label is None or draft.label is not None) for draft in reading.drafts) == 1
         and (current.label is not None or clause.field is not None)
         and facts.overall is not None
     )
@@ -277,7 +278,7 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         anchor.is_anchor = anchor.is_lesion_word = True
         _apply(anchor, facts)
         return
-    if facts.is_scored and clause.field is None and _is_of_a_zone(facts) and (facts.has_place or facts.is_placed_by_heading):
+    if facts.is_scored and _is_of_a_zone(facts) and facts.has_place and _is_apart(reading.current, clause, facts):
         _take_zone_score(reading, facts)
         return
     draft = _draft_for(reading, clause, facts, cut)
@@ -294,6 +295,11 @@ def _take_zone_score(reading: SectionReading, facts: Facts) -> None:
     """A zone's score is the exam's where no lesion is scored."""
     if "pirads" in facts.values:
         reading.zones.append(facts.values["pirads"])
+
+
+def _is_apart(current: Draft | None, clause: Clause, facts: Facts) -> bool:
+    """A field ("PI-RADS score: 2") under a zone's heading is the zone's only where no open lesion of that zone awaits it."""
+    return clause.field is None or current is None or current.is_scored or _conflicts(current, facts)
 
 
 def _is_of_a_zone(facts: Facts) -> bool:

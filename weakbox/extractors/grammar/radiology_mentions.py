@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weakbox.terminology.pirads import parse_category, parse_version
 
@@ -52,6 +52,8 @@ _RANGE = r"(?:\s*(?P<joint>-|to|/|or|and|&)\s*(?:pi-?rads\s*)?(?P<high>[1-5]|iv|
 _OR_HIGHER = r"(?P<open>\s*(?:or (?:higher|greater|above|more|over)|and (?:above|higher|greater|over)|\+(?!\d)))?"
 _CATEGORY = re.compile(rf"{RADS}{_VERSION}{_FILLER}{_VALUE}{_RANGE}{_OR_HIGHER}")
 _PLUS_ONE = re.compile(r"\s?\+\s?1(?:\s?=\s?4)?(?!\d)")
+_OF_FIVE = re.compile(r"(?<![\d/])[1-5]\s?/\s?5(?![\d/])")
+"""Scores out of five: a report that writes two of them means five by the 5 of "4/5"."""
 _THRESHOLD = re.compile(r"[<>]|at least|less than|greater than")
 _OF_SEQUENCE = re.compile(r"\b(?:t2\w*|dwi|adc|dce)(?:[- ]weighted)?(?: imaging)?\s*:?\s*$")
 _UPGRADE = re.compile(rf"(?:up|down)graded?\s+from\s+(?:{RADS}\s*)?(?P<old>[1-5])\s+to\s+(?:a\s+)?(?:{RADS}\s*)?(?P<value>[1-5])(?!\d)")
@@ -101,11 +103,12 @@ def mentions_likert(lower: str) -> bool:
 def find_categories(lower: str) -> list[Mention]:
     """PI-RADS categories with their system named beside them; PI-RADS X and open thresholds ("3 or higher") are none."""
     found = []
+    is_of_five = len(_OF_FIVE.findall(lower)) > 1
     for start in rads_starts(lower):
         match = _CATEGORY.match(lower, start)
         mention = _category(match, lower) if match else None
         if match and mention is not None and not _OF_SEQUENCE.search(lower[max(0, match.start() - 30) : match.start()]):
-            found.append(mention)
+            found.append(replace(mention, is_ambiguous=False) if is_of_five else mention)
     return found
 
 

@@ -26,7 +26,21 @@ def merge_sections(readings: Sequence[SectionReading]) -> list[Draft]:
                     lesions.append(own)
             else:
                 _absorb(known, own)
-    return sorted((draft for draft in lesions if _is_kept(draft)), key=lambda draft: draft.start)
+    kept = sorted((draft for draft in lesions if _is_kept(draft)), key=lambda draft: draft.start)
+    return _without_introductions(kept)
+
+
+def _without_introductions(lesions: list[Draft]) -> list[Draft]:
+    """ "A lesion in the right PZ" before "Lesion 1: right mid PZ, PI-RADS 4" only introduces it: no score, size or label of its own."""
+    kept: list[Draft] = []
+    for draft in lesions:
+        is_bare = not draft.is_scored and draft.label is None and "size_mm" not in draft.values and draft.has_place
+        repeated = [other for other in lesions if other is not draft and other.is_scored and (agreement(draft, other) or 0.0) >= _ENOUGH]
+        if not (is_bare and len(repeated) == 1):
+            kept.append(draft)
+            continue
+        _absorb(repeated[0], draft)
+    return sorted(kept, key=lambda draft: draft.start)
 
 
 def _is_candidate(draft: Draft) -> bool:

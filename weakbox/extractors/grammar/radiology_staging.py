@@ -181,6 +181,8 @@ def _present(target: _Target, own: str, before: str, after: str, before_from: in
     stated = _first(_PRESENT, before, after, target, before_from)
     if stated is not None:
         return _Status("present", *stated)
+    if after.lstrip()[:1] in (":", "="):
+        return None
     if (_DISEASE.search(own) and not _FIELD_END.match(after)) or (_DISEASE.search(own) and before.strip(" -*•")):
         return _Status("present", target.start, target.end, True)
     return None

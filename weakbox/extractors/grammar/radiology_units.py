@@ -230,7 +230,8 @@ def _later_role(role: Role, *, is_inside_findings: bool, has_findings: bool) -> 
 
 
 _OPENS_FINDINGS = re.compile(
-    r"(?:the )?(?:prostate|prostatic|gland|peripheral zone|transition(?:al)? zone|lesions?|target|roi|volume|prostate volume|prostate size|zonal)\b[^:\n]{0,30}:"
+    r"(?:the )?(?:prostate|prostatic|gland|peripheral zone|transition(?:al)? zone|lesions?|target|roi|volume|zonal)\b"
+    r"[^:\n]{0,30}:"
 )
 
 
@@ -272,15 +273,18 @@ def _section_units(text: Normalised, sentences: list[Sentence], section: int, ro
 
 _ANY_LINE = 10**9
 _OPENS_LESION = re.compile(r"(?:lesion|target|roi|index lesion)\s*#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest")
+_SIDE_LINE = re.compile(r"(?:left|right)(?: lobe| side| gland| prostate| hemiprostate)?\.?")
+"""A line that holds nothing but a side is the heading of the lines under it."""
 _SHORT_VALUE = 40
 """An unknown name before a colon is a field of the lesion above it if so few characters follow."""
 
 
 def _side_above(region: Region | None, sentence: Sentence, name: str) -> Region | None:
     """ "Right: Base: normal. Mid: ...": the side holds for the levels after it on its line."""
-    if region is None or region.is_elsewhere or region.last_line != sentence.line or re.search(r"left|right", name):
+    if region is None or region.is_elsewhere or re.search(r"left|right", name):
         return None
-    return region.parent or region
+    outer = region.parent or region
+    return outer if outer.last_line in (sentence.line, _ANY_LINE) else None
 
 
 def _open_field(words: str) -> str | None:
@@ -293,7 +297,8 @@ def _open_field(words: str) -> str | None:
 
 _HEADING = re.compile(r"(?P<name>[a-z][a-z0-9 /&(),.'#\[\]-]{0,55}?)\s*(?::(?!\d)|\s-\s)\s*")
 _LESION_FIELD = re.compile(
-    r"(?:lesion |overall |final |max(?:imum)? |target |assessment )*(?:locations?|sites?|positions?|side|laterality|lobe|zone|level|sector|size|"
+    r"(?:lesion |overall |final |max(?:imum)? |target |assessment )*"
+    r"(?:locations?|sites?|positions?|side|laterality|lobe|zone|level|sector|size|"
     r"dimensions?|diameter|measures?|measurements?|t2\w*|dwi\w*|adc\w*|dce|dynamic|pi-?rads|"
     r"p-?rads|category|scores?|assessment|likert|series|image|slice|margins?|shape|morphology|description|signal|diffusion|perfusion|"
     r"enhancement|suspicion|confidence|change|comments?|volume of lesion|risk category)"
@@ -320,6 +325,8 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
         region = None
     stop = min(sentence.end, sentence.start + 62)
     if lower.find(":", sentence.start, stop) < 0 and lower.find(" - ", sentence.start, stop) < 0:
+        if _SIDE_LINE.fullmatch(lower, sentence.start, sentence.end):
+            region = Region(is_elsewhere=False, start=sentence.start, end=sentence.end)
         return region, None, sentence.start
     match = _HEADING.match(lower, sentence.start, stop)
     if match is None or match["name"].count(" ") > 6:

@@ -132,7 +132,7 @@ def _support(entries: list[Entry], block: Block, facts: Facts) -> None:
             entry.members.append(facts)
         elif names and names < own and block.passage.role is Role.SPECIMEN_LIST:
             entry.readings.append(
-                (block.passage.role, block.passage.order, {n: f for n, f in facts.items() if n in (*LOCATION_FIELDS, "target")})
+                (block.passage.role, block.passage.order, {n: f for n, f in facts.items() if n in (*LOCATION_FIELDS, "target", "is_targeted")})
             )
 
 
@@ -149,6 +149,9 @@ def _with_members(facts: Facts, members: Sequence[Facts], size: int) -> Facts:
     targets = {member["target"].value: member["target"] for member in members if "target" in member}
     if len(targets) == 1 and len(members) == size:
         joined["target"] = next(iter(targets.values()))
+    targeted = [member["is_targeted"] for member in members if "is_targeted" in member]
+    if len(targeted) == size and len({fact.value for fact in targeted}) == 1:
+        joined["is_targeted"] = targeted[0]
     return {**joined, **facts}
 
 

@@ -127,6 +127,7 @@ _ENUMERATED = re.compile(
     r"(?P<letter>[a-z])\)\s(?=[A-Za-z]|\d\s*\+))",
     re.IGNORECASE,
 )
+_CORE_LINE = re.compile(r"[ \t]*(?:[-*•][ \t]*)?(?:core|bx)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
 _CORE_STATE = re.compile(
     r"[\s:=\-]*(?:(?P<negative>negative|neg\b|un-?involved|not\s+involved|no\s+involvement|clear\b|free\b|none\b|0\s*%)|positive|pos\b|involved"
     r"|\+ve|\d{1,3}\s*%|\d{1,2}(?:\.\d)?\s*mm)",
@@ -253,6 +254,12 @@ def _enumerated(text: str, start: int, end: int, mentions: Sequence[Mention], gr
         "cores_positive": Fact(value=positive, spans=flat, confidence=0.9, rule="enumerated"),
         "cores_total": Fact(value=counted, spans=flat, confidence=0.9, rule="enumerated"),
     }
+
+
+def of_specimen(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """The mentions without "core 1: no tumour": a core that is listed as free does not name its specimen's diagnosis, unless alone."""
+    kept = [m for m in mentions if not (m.is_negation and _CORE_LINE.match(text, text.rfind("\n", 0, m.start) + 1, m.start))]
+    return kept or list(mentions)
 
 
 def _stop_of_core(text: str, mark: re.Match[str], stop: int) -> int:

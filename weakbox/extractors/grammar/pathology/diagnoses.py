@@ -66,7 +66,7 @@ _NEGATION_BEFORE = re.compile(
     r"(?<!\w)(?:no|not|negative\s+for|without|absence\s+of|absent|free\s+(?:of|from)|nor|neither|never|lacks?|lacking|devoid\s+of"
     r"|rule\s+out|ruled\s+out|r/o|to\s+exclude|excludes?|excluded|exclusion\s+of|insufficient\s+(?:features|evidence|criteria)?"
     r"|falls?\s+short|falling\s+short|fails?\s+to|does\s+not|do\s+not|none|(?<![\d/])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2})\b"
-    r"(?P<between>[^.;:\n]{0,110})$",
+    r"(?P<between>[^.;:\n]{0,110})\Z",
     re.IGNORECASE,
 )
 _NO_CORE_BEFORE = re.compile(
@@ -228,7 +228,7 @@ def read_diagnosis(mentions: Sequence[Mention], grade_at: TextRange | None) -> F
 
 def _is_headline(inflammation: Mention, mentions: Sequence[Mention]) -> bool:
     """Inflammation counts where no benign tissue is named before it; "no malignancy" may stand anywhere."""
-    return not any(m.diagnosis == "benign" and not m.is_negation and m.start < inflammation.start for m in mentions)
+    return not any(m.diagnosis == "benign" and m.start < inflammation.start for m in mentions)
 
 
 def _fact(diagnosis: str, mention: Mention, confidence: float, rule: str) -> Fact:

@@ -22,7 +22,8 @@ _LABEL = re.compile(
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
 _DATE = re.compile(
-    r"\d{1,2}(?:st|nd|rd|th)?[ .\-/]{0,2}(?:of )?(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]{0,6}\b"
+    r"\d{1,2}(?:st|nd|rd|th)?[ .\-/]{0,2}(?:of )?(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
+    r"|aug(?:ust)?|sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
     r"|\d{1,2}(?P<mark>[./-])\d{1,2}(?P=mark)(?:\d{4}|\d{2})\b",
     re.IGNORECASE,
 )

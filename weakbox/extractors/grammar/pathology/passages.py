@@ -123,8 +123,8 @@ def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
     if len(fields) < 2:
         return passages
     before, last = passages[fields[0] - 1], passages[fields[-1]]
-    label_line = text.rfind("\n", 0, text[: last.start].rfind("\n", 0, (passages[fields[0]].heading or (0, 0))[0]) or 0) + 1
-    start = max(before.start, label_line)
+    heading = passages[fields[0]].heading or (passages[fields[0]].start,) * 2
+    start = max(before.start, text.rfind("\n", 0, len(text[: heading[0]].rstrip())) + 1)
     form = Passage(role=Role.DIAGNOSIS, start=start, end=last.end)
     head = [replace(before, end=start)] if text[before.start : start].strip() else []
     return [*passages[: fields[0] - 1], *head, form, *passages[fields[-1] + 1 :]]

@@ -95,11 +95,11 @@ def _names_a_place(words: str) -> bool:
     return bool(location_facts(words, 0, len(words))) or TARGET_WORDS.search(words) is not None or _NODES.search(words) is not None
 
 
-_LISTED_LINE = re.compile(
-    r"(?P<blank> )(?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?\s*[-:.)])"
-    r"|(?:^|(?<=\n))[ \t]*(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-][^\n]{1,40}?(?P<after> )(?=\S)",
-    re.IGNORECASE,
+_BEFORE_LABEL = re.compile(
+    r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?\s*[-:.)]|(?:core|bx)[ #]*\d{1,2}\s*:)", re.IGNORECASE
 )
+_CORE_LINE = re.compile(r"(?:^|(?<=\n))[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
+_BLANK = re.compile(r" (?=\S)")
 _LINE_MAY_BEGIN = re.compile(r" (?=[^\s:][^:\n]{1,70}:)")
 
 
@@ -118,8 +118,10 @@ def with_site_lines(text: Normalised) -> str:
 
 def _with_listed_lines(text: Normalised, characters: str) -> str:
     """A line end where the raw text has one before a specimen's label and after a line that speaks of one core."""
-    for match in _LISTED_LINE.finditer(text.text):
-        at = match.start("blank")
+    blanks = [match.start() for match in _BEFORE_LABEL.finditer(text.text)]
+    for line in _CORE_LINE.finditer(text.text):
+        blanks += [match.start() for match in _BLANK.finditer(text.text, line.end(), _line_end(text.text, line.end(), line.end() + 300))]
+    for at in blanks:
         if at and text.text[at - 1].strip() and "\n" in text.to_raw(at - 1, at + 2).cut(text.raw).replace("\r", "\n"):
             characters = f"{characters[:at]}\n{characters[at + 1 :]}"
     return characters

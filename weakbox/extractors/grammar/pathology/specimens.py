@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from weakbox.extractors.grammar.pathology.blocks import Block
-from weakbox.extractors.grammar.pathology.cores import read_cores
+from weakbox.extractors.grammar.pathology.cores import of_specimen, read_cores
 from weakbox.extractors.grammar.pathology.diagnoses import (
     Mention,
     find_mentions,
@@ -21,7 +21,7 @@ from weakbox.extractors.grammar.pathology.extents import read_length, read_perce
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, combine
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
-from weakbox.extractors.grammar.pathology.targets import read_target
+from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.terminology.gleason import Grade, read_grades
 
 GRADE_FIELDS = ("gleason_primary", "gleason_secondary", "gleason_score", "isup_grade")
@@ -68,7 +68,7 @@ class Reader:
         mentions = find_mentions(self.text, start, end)
         graded_by_column = given is not None and "isup_grade" in given
         grade_at = (grade.start, grade.end) if grade else given["isup_grade"].spans[0] if given and graded_by_column else None
-        diagnosis = read_diagnosis(mentions, grade_at) or (read_node_count(self.text, start, end) if is_other_part else None)
+        diagnosis = read_diagnosis(of_specimen(self.text, mentions), grade_at) or (read_node_count(self.text, start, end) if is_other_part else None)
         facts: Facts = grade_facts(grade) if grade else {}
         if diagnosis is not None:
             facts["diagnosis"] = diagnosis.flagged("missing_specimen") if is_missing(self.text, diagnosis) else diagnosis
@@ -184,7 +184,11 @@ class Reader:
             *([block.context] if block.context else []),
         ]
         target = next((found for place in places if (found := read_target(self.text, *place))), None)
-        return {"target": target} if target else {}
+        if target is not None:
+            return {"target": target, "is_targeted": Fact(value=True, spans=target.spans, confidence=target.confidence, rule="target")}
+        places = [(block.body, head_end), *([block.context] if block.context else [])]
+        targeted = next((found for place in places if (found := read_targeted(self.text, *place))), None)
+        return {"is_targeted": targeted} if targeted and self.procedure in ("biopsy", None) else {}
 
 
 def grade_facts(grade: Grade) -> Facts:

@@ -19,6 +19,8 @@ _LABELLED = re.compile(
 )
 _CASE_SENSITIVE = re.compile(r"[A-H]|I{1,3}|IV|V|\d{1,2}[a-z]?")
 _SHORT = re.compile(r"(?<![\w/])(?:ROI|TGT|MRI-?|MR-?|Tgt\.?)\s?#?\s?(?P<label>\d{1,2})\b(?!\s*(?:cores?|of\b|x\s?\d|/|\.\d|mm|cm|%|T\b))")
+_SYSTEMATIC = re.compile(r"\b(?:systematic|random|template|saturation|sextant|(?:non|un)-?\s?targeted)\b", re.IGNORECASE)
+_NO_TARGET = re.compile(r"\b(?:no|non|not|without)[ -]+(?:\w+ ){0,2}$", re.IGNORECASE)
 TARGET_WORDS = re.compile(rf"\b{_NOUN}\b", re.IGNORECASE)
 
 
@@ -29,3 +31,14 @@ def read_target(text: str, start: int, end: int) -> Fact | None:
             return Fact(value=match["label"], spans=(match.span(),), confidence=0.96, rule="target")
     match_short = _SHORT.search(text, start, end)
     return Fact(value=match_short["label"], spans=(match_short.span(),), confidence=0.9, rule="target") if match_short else None
+
+
+def read_targeted(text: str, start: int, end: int) -> Fact | None:
+    """Whether the words for a specimen's site say that it is of a target, numbered or not, or that it is systematic; None where neither."""
+    systematic = _SYSTEMATIC.search(text, start, end)
+    if systematic is not None:
+        return Fact(value=False, spans=(systematic.span(),), confidence=0.9, rule="systematic")
+    for match in TARGET_WORDS.finditer(text, start, end):
+        if not _NO_TARGET.search(text[max(start, match.start() - 25) : match.start()]):
+            return Fact(value=True, spans=(match.span(),), confidence=0.9, rule="targeted")
+    return None
