@@ -134,3 +134,13 @@ def test_an_index_of_thirty_thousand_series_takes_seconds(tmp_path: Path) -> Non
     found = read(path)
     assert time.process_time() - start < 10
     assert len(found) == 1900
+
+
+def test_a_grid_stated_in_the_table_is_the_grid_of_the_series(tmp_path: Path) -> None:
+    affine = "0.5 0 0 -40 0 0.5 0 -30 0 0 3 -20 0 0 0 1"
+    columns = ("patient_id", "study_uid", "series_uid", "series_description", "affine_lps", "shape_ijk", "frame_of_reference_uid")
+    path = write(tmp_path / "index.csv", [("P1", "1.1", "1.1.1", "t2_tse_tra", affine, "160 160 20", "1.9")], columns)
+    (study,) = read(path)
+    grid = study.series[0].grid
+    assert grid is not None
+    assert (grid.shape, grid.spacing, grid.frame_of_reference_uid) == ((160, 160, 20), (0.5, 0.5, 3.0), "1.9")

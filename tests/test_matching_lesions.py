@@ -135,6 +135,55 @@ def test_several_specimens_of_one_target_are_one_targets_tissue() -> None:
     assert members(lesion_with(case, "P/2")) == {"P/2"}
 
 
+def test_tissue_of_a_target_without_number_finds_its_lesion_by_its_words() -> None:
+    case = match(
+        finding(0, lesion_id="1", side="left", levels=("apex",), zone="PZ"),
+        finding(1, lesion_id="2", side="left", levels=("base",), zone="TZ"),
+        specimens=(
+            specimen(0, is_targeted=True, side="left", levels=("base",), zone="TZ", diagnosis="adenocarcinoma", isup_grade=3),
+            specimen(1, is_targeted=True, side="left", levels=("apex",), diagnosis="benign"),
+        ),
+    )
+    assert members(lesion_with(case, "R/0")) == {"R/0", "P/1"}
+    assert members(lesion_with(case, "R/1")) == {"R/1", "P/0"}
+
+
+def test_the_only_lesion_takes_tissue_of_a_target_without_number_also_where_it_says_no_place() -> None:
+    for only in ({"findings": (finding(0, side="left", zone="PZ", levels=("mid",)),)}, {"targets": (target("R/0", LEFT_POINT),)}):
+        case = match(
+            *only.get("findings", ()), targets=only.get("targets", ()), specimens=(specimen(0, is_targeted=True, diagnosis="benign"),)
+        )
+        lesion = lesion_with(case, "R/0")
+        assert members(lesion) == {"R/0", "P/0"}
+        assert [link.needs_review for link in lesion.links] == [False]
+
+
+def test_words_that_contradict_send_tissue_of_the_only_target_to_review_and_the_other_side_to_nobody() -> None:
+    only = finding(0, side="left", zone="PZ", levels=("base",))
+    far = match(only, specimens=(specimen(0, is_targeted=True, side="left", levels=("apex",), zone="TZ", diagnosis="benign"),))
+    assert [link.needs_review for link in lesion_with(far, "R/0").links] == [True]
+    other = match(only, specimens=(specimen(0, is_targeted=True, side="right", levels=("base",), zone="PZ", diagnosis="benign"),))
+    assert members(lesion_with(other, "R/0")) == {"R/0"}
+
+
+def test_tissue_of_a_target_without_number_and_place_goes_to_neither_of_two_lesions() -> None:
+    case = match(
+        finding(0, side="left", levels=("mid",)), finding(1, side="right", levels=("mid",)), specimens=(specimen(0, is_targeted=True),)
+    )
+    assert all(len(members(lesion)) == 1 for lesion in case.lesions)
+    assert all("contested_finding" in lesion_with(case, name).conflicts for name in ("R/0", "R/1"))
+
+
+def test_targeted_cancer_without_number_is_no_systematic_support() -> None:
+    words = {"side": "left", "levels": ("mid",), "diagnosis": "adenocarcinoma", "isup_grade": 2}
+    case = match(
+        finding(0, side="right", levels=("mid",)),
+        finding(1, side="left", levels=("mid",)),
+        specimens=(specimen(0, is_targeted=True, **words),),
+    )  # type: ignore[arg-type]
+    assert {link.reason for link in lesion_with(case, "R/1").links} == {"same side, a level in common, of a target without number"}
+
+
 def test_left_against_right_is_never_one_lesion_even_with_equal_labels_and_both_go_to_review() -> None:
     case = match(
         finding(0, lesion_id="1", side="left", levels=("mid",), zone="PZ"),

@@ -64,15 +64,14 @@ def patients(draw: st.DrawFn) -> tuple[PatientRecord, dict[str, ReportExtraction
         for index in range(draw(st.integers(0, 3)))
     )  # fmt: skip
     specimens = [
-        Specimen(item_id=f"P/{index}", report_id="P", index=index, values=tissue_values(draw))
-        for index in range(draw(st.integers(0, 3)))
+        Specimen(item_id=f"P/{index}", report_id="P", index=index, values=tissue_values(draw)) for index in range(draw(st.integers(0, 3)))
     ]
     cores = tuple(draw_core(draw, index) for index in range(draw(st.integers(0, 2))))
     masks = tuple(draw_mask(draw, index) for index in range(draw(st.integers(0, 1))))
     return assemble(findings, targets, specimens, cores, masks)
 
 
-def tissue_values(draw: st.DrawFn) -> Any:
+def tissue_values(draw: st.DrawFn) -> dict[str, Stated[FieldValue]]:
     target = draw(LABELS)
     is_targeted = True if target is not None else draw(st.sampled_from([None, False, True, True]))
     return stated(target=target, is_targeted=is_targeted, **words(draw), **diagnosis(draw))

@@ -60,7 +60,8 @@ class RulesExtractor:
         if not any(character.isalnum() for character in text.text):
             return abstain(report, organ, self.name, "empty", "the report has no words")
         if base_language(report.language) not in languages():
-            return abstain(report, organ, self.name, "language", f"no grammar for {report.language!r} (there are: {', '.join(languages())})")
+            there = ", ".join(languages())
+            return abstain(report, organ, self.name, "language", f"no grammar for {report.language!r} (there are: {there})")
         return reader(report, text, find_sections(text, report.language))
 
 

@@ -109,7 +109,7 @@ def load_key(path: Path) -> bytes:
         ConfigurationError: no such file, or no usable key in it.
     """
     if not path.is_file():
-        msg = f"privacy.key_file: {path} is not there; point it at the key of earlier exports, or leave it out to have one made for this run"
+        msg = f"privacy.key_file: {path} is not there; name the key of earlier exports, or leave it out to have one made for this run"
         raise ConfigurationError(msg)
     key = path.read_text(encoding="utf-8").strip().encode()
     if len(key) < MINIMUM_KEY_LENGTH:

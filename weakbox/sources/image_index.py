@@ -176,7 +176,8 @@ def _grid(row: Row, remarks: list[str]) -> Grid | None:
     if affine is None or shape is None:
         return None
     try:
-        return Grid.from_matrix([float(number) for number in affine.split()], [int(n) for n in shape.split()], row.text("frame_of_reference_uid"))
+        numbers, counts = [float(number) for number in affine.split()], [int(count) for count in shape.split()]
+        return Grid.from_matrix(numbers, counts, row.text("frame_of_reference_uid"))
     except ValueError:
         remarks.append("unreadable_grid")
         return None

@@ -131,9 +131,8 @@ def _support(entries: list[Entry], block: Block, facts: Facts) -> None:
         if names and own < names:
             entry.members.append(facts)
         elif names and names < own and block.passage.role is Role.SPECIMEN_LIST:
-            entry.readings.append(
-                (block.passage.role, block.passage.order, {n: f for n, f in facts.items() if n in (*LOCATION_FIELDS, "target", "is_targeted")})
-            )
+            places = {n: f for n, f in facts.items() if n in (*LOCATION_FIELDS, "target", "is_targeted")}
+            entry.readings.append((block.passage.role, block.passage.order, places))
 
 
 def _with_members(facts: Facts, members: Sequence[Facts], size: int) -> Facts:

@@ -15,7 +15,8 @@ from weakbox.extractors.grammar.pathology.tables import find_rows
 
 _SUMMARY = re.compile(
     r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|composite|global|case(?:[- ]level)?\s+(?:summary|gleason|grade"
-    r"|total)|in summary|summary|in (?:total|all|sum)|altogether|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
+    r"|total)|in summary|summary|in (?:total|all|sum)|altogether"
+    r"|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
     r"|totals?\b(?!\s+(?:tumou?r|cancer|length|linear))|(?:number of )?cores? (?:positive|involved)|(?:number of )?positive cores"
     r"|conclusion|comments?|notes?|synoptic|tumou?r summary|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
     r"|biopsies|samples))\b",
@@ -23,7 +24,8 @@ _SUMMARY = re.compile(
 )
 _OTHER_TISSUE = re.compile(r"\bnodes?\b|\blymph\b|\bmargins?\b", re.IGNORECASE)
 _STRONG_SUMMARY = re.compile(
-    r"overall|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final|comment|note|conclusion|synoptic|remaining|other|rest",
+    r"overall|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final"
+    r"|comment|note|conclusion|synoptic|remaining|other|rest",
     re.IGNORECASE,
 )
 

@@ -258,7 +258,7 @@ def _enumerated(text: str, start: int, end: int, mentions: Sequence[Mention], gr
 
 def of_specimen(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """The mentions without "core 1: no tumour": a core that is listed as free does not name its specimen's diagnosis, unless alone."""
-    kept = [m for m in mentions if not (m.is_negation and _CORE_LINE.match(text, text.rfind("\n", 0, m.start) + 1, m.start))]
+    kept = [m for m in mentions if not (m.diagnosis == "benign" and _CORE_LINE.match(text, text.rfind("\n", 0, m.start) + 1, m.start))]
     return kept or list(mentions)
 
 
@@ -269,9 +269,7 @@ def _stop_of_core(text: str, mark: re.Match[str], stop: int) -> int:
     return line_end if begins_line and line_end >= 0 else stop
 
 
-def _core_state(
-    text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]
-) -> tuple[bool, int] | None:
+def _core_state(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]) -> tuple[bool, int] | None:
     """Whether one listed core holds cancer, and where the words that say so end; None where nothing is said of it."""
     own = [m for m in mentions if start <= m.start < end]
     if own or any(start <= first < end for first, _ in grades):

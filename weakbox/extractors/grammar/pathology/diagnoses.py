@@ -43,7 +43,9 @@ _NON_MALIGNANT = re.compile(r"\bnon-?\s?(?:malignant|neoplastic)\b", re.IGNORECA
 _LOW_GRADE_PIN = re.compile(r"\blow[- ]?grade\s+(?:prostatic intra-?\s?epithelial neoplasia|PIN)\b|\bLGPIN\b", re.IGNORECASE)
 _INFLAMMATION = re.compile(r"\b(?:prostatitis|inflammation|inflammatory|granulomas?|granulomatous|abscess|malakoplakia)\b", re.IGNORECASE)
 _BENIGN = re.compile(
-    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b|(?<!\banterior )(?<!\bant )(?<!\bant\. )\bfibromuscular (?:stroma|tissue)\b|\badenosis\b"
+    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b"
+    r"|(?<!\banterior )(?<!\bant )(?<!\bant\. )\bfibromuscular (?:stroma|tissue)\b"
+    r"|\badenosis\b"
     r"|\bunremarkable\b|\bnormal (?:prostat\w*|tissue|glands?|histolog\w*)"
     r"|\bno (?:significant |specific |diagnostic |histolog\w+ )*(?:abnormalit\w+|patholog\w+)|\bNAD\b|\bno residual\b|\bnegative\b(?! "
     r"(?:for|margin))|\bnodular hyperplasia\b|\bstromal tissue\b|\bstroma only\b|\bfree of\b"

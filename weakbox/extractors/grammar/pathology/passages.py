@@ -76,7 +76,8 @@ _REVISED = re.compile(
 )
 _LABEL_LINE = re.compile(r"^[ \t]*(?:(?:specimen|part)[ \t]+)?[(#]?(?P<id>[B-Z]|[2-9]|[1-3]\d)[.):](?=\s*\S)", re.IGNORECASE | re.MULTILINE)
 _GROUP_LINE = re.compile(
-    r"[ \t]*(?:[-*•>]\s*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|sites?)[ \t]+)?[(#]?(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5})"
+    r"[ \t]*(?:[-*•>]\s*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|sites?)[ \t]+)?[(#]?"
+    r"(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5})"
     r"(?:\s*(?:-|,|&|/|to|and)\s*(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?))?\s*[.):\-](?=\s)",
     re.IGNORECASE,
 )
@@ -119,7 +120,11 @@ def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
 
 def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
     """Where "Diagnosis:" stands below the label of one specimen after the other it is a field of each, and no section."""
-    fields = [index for index, p in enumerate(passages) if index and p.role is Role.DIAGNOSIS and p.heading and _is_below_label(text, p.heading[0])]
+    fields = [
+        index
+        for index, p in enumerate(passages)
+        if index and p.role is Role.DIAGNOSIS and p.heading and _is_below_label(text, p.heading[0])
+    ]
     if len(fields) < 2:
         return passages
     before, last = passages[fields[0] - 1], passages[fields[-1]]

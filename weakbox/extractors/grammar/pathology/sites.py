@@ -96,7 +96,9 @@ def _names_a_place(words: str) -> bool:
 
 
 _BEFORE_LABEL = re.compile(
-    r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?\s*[-:.)]|(?:core|bx)[ #]*\d{1,2}\s*:)", re.IGNORECASE
+    r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?"
+    r"\s*[-:.)]|(?:core|bx)[ #]*\d{1,2}\s*:)",
+    re.IGNORECASE,
 )
 _CORE_LINE = re.compile(r"(?:^|(?<=\n))[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
 _BLANK = re.compile(r" (?=\S)")

@@ -68,7 +68,9 @@ class Reader:
         mentions = find_mentions(self.text, start, end)
         graded_by_column = given is not None and "isup_grade" in given
         grade_at = (grade.start, grade.end) if grade else given["isup_grade"].spans[0] if given and graded_by_column else None
-        diagnosis = read_diagnosis(of_specimen(self.text, mentions), grade_at) or (read_node_count(self.text, start, end) if is_other_part else None)
+        diagnosis = read_diagnosis(of_specimen(self.text, mentions), grade_at) or (
+            read_node_count(self.text, start, end) if is_other_part else None
+        )
         facts: Facts = grade_facts(grade) if grade else {}
         if diagnosis is not None:
             facts["diagnosis"] = diagnosis.flagged("missing_specimen") if is_missing(self.text, diagnosis) else diagnosis
