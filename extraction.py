@@ -35,7 +35,9 @@ PARALLEL_FROM = 1500
 """Fewer reports are read faster in one process than workers start."""
 LISTED_PROBLEMS = 20
 
-ONLY_REMARKS = frozenset({"no_findings_section", "no_impression_section", "range", "composite", "ungraded", "unit_inferred", "explicit", "derived"})
+ONLY_REMARKS = frozenset(
+    {"no_findings_section", "no_impression_section", "range", "composite", "ungraded", "unit_inferred", "explicit", "derived"}
+)
 """Flags that tell how a value was read; every other flag sends the report to review."""
 
 

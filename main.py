@@ -48,7 +48,6 @@ DEFAULT_CONFIG = Path("configs.yaml")
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
     """Reports, biopsies and studies -> a labelled dataset on disk. Returns whether everything usable was used."""
     from weakbox.audit.summary import conclude
-
     from weakbox.runtime.stage import run_stage
 
     simulate_if_absent(configuration)
@@ -82,7 +81,6 @@ def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTas
     import matching
     import postprocessing
     import preprocessing
-
     from weakbox.runtime.digests import optional_file_digest
     from weakbox.runtime.stage import StageTask
     from weakbox.runtime.store import READING
@@ -119,7 +117,6 @@ def stage_key_parts(configuration: Configuration, stage: str, *more: str) -> tup
 def read_inputs(configuration: Configuration, store: Store, executor: Executor) -> Any:
     """Everything that the sources give, spread over the shards by patient; nothing to do where no input changed."""
     import preprocessing
-
     from weakbox.runtime.reading import read_into
 
     sources = preprocessing.open_sources(configuration.inputs)
@@ -195,7 +192,6 @@ def open_executor(configuration: Configuration) -> Any:
 def pseudonymiser(configuration: Configuration) -> Any:
     """Makes research identifiers with the run's key; a crosswalk's research identifiers win."""
     import preprocessing
-
     from weakbox.runtime.privacy import Pseudonymiser, load_key, load_or_create_key
 
     privacy = configuration.privacy
@@ -348,9 +344,8 @@ def simulate_cohort(
 ) -> None:
     """A synthetic cohort with known truth: reports, pathology, biopsy sheets, DICOM studies and a `configs.yaml` for it."""
     with errors_for_users(debug):
-        from weakbox.simulate.cohort import simulate
-
         from weakbox.runtime.executors.local import LocalExecutor
+        from weakbox.simulate.cohort import simulate
 
         with closing(LocalExecutor(workers)) as executor:
             summary = simulate(

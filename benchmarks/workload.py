@@ -30,7 +30,9 @@ def measure(*, radiology: int, pathology: int, targets: int, studies: int, serie
         )
         config = _configuration(folder)
         first, peak = _run(config)
-        seconds = {run["stage"]: run["seconds"] for run in json.loads((folder / "output" / "audit" / "timings.json").read_text(encoding="utf-8"))}
+        seconds = {
+            run["stage"]: run["seconds"] for run in json.loads((folder / "output" / "audit" / "timings.json").read_text(encoding="utf-8"))
+        }
         again, _ = _run(config)
         rate = _reports_per_second(folder)
     reports = radiology + pathology

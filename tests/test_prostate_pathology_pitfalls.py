@@ -295,3 +295,31 @@ def test_prior_pathology_is_not_imported() -> None:
     )
     assert document["cancer_present"] is False
     assert (document["cores_positive"], document["overall"]["gleason_score"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        ("MRI target, left mid peripheral zone", True),
+        ("Left base, targeted biopsy of the lesion", True),
+        ("Fusion target right apex", True),
+        ("ROI, right base", True),
+        ("ROI 2, right base", True),
+        ("Left base lateral", None),
+        ("Left base, systematic, outside the MRI target", False),
+        ("Right mid, non-targeted", False),
+    ],
+)
+def test_a_specimen_of_a_target_is_known_as_such_also_without_a_number(site: str, expected: bool | None) -> None:
+    report = Report(
+        report_id="x",
+        patient_id=None,
+        report_type=ReportType.PATHOLOGY,
+        text=f"PROSTATE BIOPSY\nA. {site}: Benign prostatic tissue.\nB. Left apex: Benign.",
+    )
+    extraction = RulesExtractor().extract(report)
+    assert extraction.specimens[0].value("is_targeted") is expected
+    document = to_contract(report, extraction)
+    assert all("is_targeted" not in specimen for specimen in document["specimens"])
+    assert not any("is_targeted" in entry["path"] for entry in (*document["evidence"], *document["flags"]))
+    assert not any("is_targeted" in path for path in document["confidence"])

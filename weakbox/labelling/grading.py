@@ -89,7 +89,7 @@ def _of_core(core: BiopsyCore) -> Grading | None:
     grade = core_grade(core)
     if grade < 0:
         return None
-    source = "systematic_core" if core.is_targeted is False else "core"
+    source = "systematic_core" if core.is_targeted is False and core.target_label is None else "core"
     gleason = (core.gleason_primary, core.gleason_secondary)
     return _grading(source, grade > 0, grade, grade >= CLINICALLY_SIGNIFICANT_FROM, gleason, core.core_id)
 

@@ -54,7 +54,7 @@ class Specimen(Item):
 
 @record
 class ReportExtraction:
-    """What one report states. ``exam`` holds the fields of the examination or the case, dotted as in the contract (``overall.isup_grade``)."""
+    """What one report states. ``exam`` holds the fields of the examination or case, dotted as in the contract (``overall.isup_grade``)."""
 
     report_id: str
     patient_id: str | None
