@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from weakbox.linking.assignment import assign
+from weakbox.linking.assignment import Assignment, assign
 from weakbox.linking.evidence import Evidence, EvidenceRules, compare
 from weakbox.linking.features import Node, NodeKind, finding_node, segmentation_node, target_node, tissue_node
 from weakbox.linking.labels import normal_accession
@@ -37,6 +37,7 @@ from weakbox.runtime.stage import StageOutput
 
 STAGE = "matching"
 CONTESTED = "contested_"
+CONTESTED_SIDE = "contested_side"
 ADMISSIBLE = 0.5
 """Least score of a link to a core or to systematic tissue, whose fits are rules and not sums of evidence."""
 AMBIGUOUS_SYSTEMATIC = "ambiguous_systematic"
@@ -435,10 +436,7 @@ class _Lesions:
             contested[lefts[i].node_id].add(CONTESTED + lefts[i].kind)
         for j in result.contested_right:
             contested[rights[j].node_id].add(CONTESTED + rights[j].kind)
-        for (i, j), found in evidence.items():
-            if found.is_side_contradicted:
-                contested[lefts[i].node_id].add(LABEL_SIDE)
-                contested[rights[j].node_id].add(LABEL_SIDE)
+        self._note_sides(lefts, rights, evidence, result, contested)
         for i, j in result.proposed:
             detail = f"with {rights[j].kind} {rights[j].node_id}, score {scores[i, j]:.2f}: not the best of both"
             self._note(Outcome.REVIEW, lefts[i].kind, lefts[i].node_id, "tentative_link", detail)
@@ -453,11 +451,33 @@ class _Lesions:
             for (i, j), margin, is_optimal in zip(result.accepted, result.margins, result.is_optimal, strict=True)
         ]
 
+    def _note_sides(
+        self,
+        lefts: Sequence[Node],
+        rights: Sequence[Node],
+        evidence: Mapping[tuple[int, int], Evidence],
+        result: Assignment,
+        contested: dict[str, set[str]],
+    ) -> None:
+        """Who may have been given the wrong side. Whether the other has a partner does not count: its partner may be missing."""
+        joined_left, joined_right = {i for i, _ in result.accepted}, {j for _, j in result.accepted}
+        for (i, j), found in evidence.items():
+            if found.is_side_contradicted:
+                contested[lefts[i].node_id].add(LABEL_SIDE)
+                contested[rights[j].node_id].add(LABEL_SIDE)
+            if found.is_mirrored and i not in joined_left:
+                contested[lefts[i].node_id].add(CONTESTED_SIDE)
+            if found.is_mirrored and j not in joined_right:
+                contested[rights[j].node_id].add(CONTESTED_SIDE)
+
     def _compare(self, left: Node, right: Node) -> Evidence:
         """A pair of nodes is as good as its best features: taking a specimen away never makes it better."""
         found = [compare(first, second, self.config, self.frame) for first in left.features for second in right.features]
         best = max(found, key=lambda evidence: evidence.score)
-        return best if best.score > 0 else replace(best, is_side_contradicted=all(evidence.is_side_contradicted for evidence in found))
+        if best.score > 0:
+            return best
+        is_contradicted = all(evidence.is_side_contradicted for evidence in found)
+        return replace(best, is_side_contradicted=is_contradicted, is_mirrored=any(evidence.is_mirrored for evidence in found))
 
     def _give_cores(self, groups: Sequence[Group]) -> None:
         """Cores to the lesion that their label names, or whose target their needle meets best."""

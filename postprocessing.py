@@ -50,6 +50,7 @@ from weakbox.text.locations import Location, read_location
 STAGE = "postprocessing"
 SIDE_CONFLICT = "side_conflict"
 SIDE_OF_COORDINATE = "side_of_coordinate"
+SIDE_CONFLICTS = {SIDE_CONFLICT, SIDE_OF_COORDINATE, "contested_side", "label_side_contradiction"}
 REVIEW_ONLY = ("contested_", "ambiguous_systematic", "label_side_contradiction")
 """Conflicts with other lesions: they call for a reader, but say nothing against the label's own evidence."""
 
@@ -357,7 +358,7 @@ class _Labeller:
         location, _ = next(iter(self._locations(lesion)), (Location(), ""))
         conflicts = (*self._conflicts(lesion, gradings, centre, location, box), *problems, *lesion.conflicts)
         # two sources that say left and right leave the side to a reader; both stay among the votes
-        is_side_known = not {SIDE_CONFLICT, SIDE_OF_COORDINATE}.intersection(conflicts)
+        is_side_known = not SIDE_CONFLICTS.intersection(conflicts)
         tier = centre.tier if centre else Tier.CASE_LEVEL
         pirads = whole(lesion.finding, "pirads") or (lesion.target.pirads if lesion.target else None)
         return WeakLabel(

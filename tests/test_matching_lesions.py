@@ -206,6 +206,13 @@ def test_a_point_on_the_other_side_without_a_label_is_not_joined() -> None:
     assert members(lesion_with(case, "t")) == {"t"}
 
 
+def test_a_finding_that_would_fit_were_left_and_right_exchanged_is_contested() -> None:
+    mirrored = match(finding(0, side="left", levels=("mid",), zone="PZ"), targets=(target("t", RIGHT_POINT),))
+    assert all("contested_side" in lesion_with(mirrored, name).conflicts for name in ("t", "R/0"))
+    elsewhere = match(finding(0, side="left", levels=("base",), zone="TZ"), targets=(target("t", RIGHT_POINT),))
+    assert "contested_side" not in lesion_with(elsewhere, "R/0").conflicts
+
+
 def test_a_midline_finding_can_be_either_side() -> None:
     case = match(
         finding(0, lesion_id="1", side="midline", zone="PZ", levels=("mid",)),

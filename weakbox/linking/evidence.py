@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,6 +56,9 @@ class EvidenceRules(Settings):
     )
     sector_sigma_mm: float = Field(default=8.0, gt=0, description="Error of a point that is known by its sector only, mm (PI-CAI).")
     default_diameter_mm: float = Field(default=12.0, gt=0, description="Diameter of a target of unknown size, for its reach, mm.")
+    mirrored_from: float = Field(
+        default=0.65, gt=0, lt=1, description="Score with left and right exchanged from which a wrong side is suspected: for a reader."
+    )
     needle_margin_mm: float = Field(default=5.0, ge=0, description="A needle within the target's radius and this has hit it, mm.")
     least_target_odds: float = Field(
         default=0.7,
@@ -71,8 +75,11 @@ class Evidence:
     score: float
     reasons: tuple[str, ...] = ()
     is_side_contradicted: bool = False
+    is_mirrored: bool = False
+    """Whether they would be one lesion were left and right exchanged in one of them: a dictated or written wrong side."""
 
 
+OTHER_SIDE = "the point lies on the other side"
 Judged = list[tuple[float, str]]
 
 
@@ -83,7 +90,13 @@ def compare(first: Features, second: Features, rules: EvidenceRules, frame: Glan
     if labels is LabelAgreement.DISAGREE:
         return Evidence(score=0.0, reasons=("labels disagree",))
     if {first.side, second.side} == {"left", "right"}:
-        return Evidence(score=0.0, reasons=("left against right",), is_side_contradicted=labels is LabelAgreement.AGREE)
+        mirrored = compare(first, replace(second, side=first.side), rules, frame).score
+        return Evidence(
+            score=0.0,
+            reasons=("left against right",),
+            is_side_contradicted=labels is LabelAgreement.AGREE,
+            is_mirrored=mirrored >= rules.mirrored_from,
+        )
     found = [(weights.label, "label agrees")] if labels is LabelAgreement.AGREE else []
     found += _words_evidence(first, second, weights)
     found += _place_evidence(first, second, rules, frame)
@@ -92,7 +105,13 @@ def compare(first: Features, second: Features, rules: EvidenceRules, frame: Glan
     if first.is_unnumbered_target != second.is_unnumbered_target:
         odds = max(odds + weights.unnumbered_target, rules.least_target_odds)
         found.append((weights.unnumbered_target, "of a target without number"))
-    return Evidence(score=1.0 / (1.0 + math.exp(-odds)), reasons=tuple(reason for _, reason in found))
+    reasons = tuple(reason for _, reason in found)
+    mirrored = odds - weights.side_of_point + weights.side if OTHER_SIDE in reasons else -math.inf
+    return Evidence(score=_logistic(odds), reasons=reasons, is_mirrored=_logistic(mirrored) >= rules.mirrored_from)
+
+
+def _logistic(odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(min(-odds, 700.0)))
 
 
 def _words_evidence(first: Features, second: Features, weights: Weights) -> Judged:
@@ -155,7 +174,7 @@ def _point_in_region(words: Features, pointed: Features, rules: EvidenceRules, f
     found: Judged = []
     is_wrong = words.side in ("left", "right") and (left_mm > 0) != (words.side == "left")
     if is_wrong and abs(left_mm) > MIDLINE_MM + frame.sigma_mm / 2.0:
-        found.append((weights.side_of_point, "the point lies on the other side"))
+        found.append((weights.side_of_point, OTHER_SIDE))
     elif words.side in ("left", "right") and not is_wrong and abs(left_mm) > MIDLINE_MM and pointed.side is None:
         found.append((weights.side, "the point lies on that side"))
     if words.region is None:
