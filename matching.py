@@ -474,9 +474,7 @@ class _Lesions:
         """A pair of nodes is as good as its best features: taking a specimen away never makes it better."""
         found = [compare(first, second, self.config, self.frame) for first in left.features for second in right.features]
         best = max(found, key=lambda evidence: evidence.score)
-        if best.score > 0:
-            return best
-        is_contradicted = all(evidence.is_side_contradicted for evidence in found)
+        is_contradicted = best.score == 0 and all(evidence.is_side_contradicted for evidence in found)
         return replace(best, is_side_contradicted=is_contradicted, is_mirrored=any(evidence.is_mirrored for evidence in found))
 
     def _give_cores(self, groups: Sequence[Group]) -> None:
