@@ -99,6 +99,9 @@ def research_header(source: Dataset, case: CuratedCase, identity: ResearchIdenti
         for keyword in ("StudyTime", "StudyID", "AccessionNumber", "PatientBirthDate", "PatientID", "PatientName"):
             if keyword in source:
                 header[keyword] = source[keyword]
+        # a name of one component is a family name (PS3.5 6.2.1.2); highdicom warns of it without the delimiter
+        if header.PatientName and "^" not in str(header.PatientName):
+            header.PatientName = f"{header.PatientName}^"
     return header
 
 
