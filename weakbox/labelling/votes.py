@@ -14,12 +14,12 @@ from weakbox.records.label import Evidence, Vote
 def votes_of(
     lesion: Lesion, gradings: Sequence[Grading], chosen: Grading | None, centre: Centre | None, size: Size | None
 ) -> tuple[Vote, ...]:
-    """Who says what of class, centre, size and side; the class that counts is marked."""
+    """Who says what of class, centre, size and side, and how well each link fits; the class that counts is marked."""
     votes = [
         Vote(
             voter=each.source,
             aspect="class",
-            value=each.isup if each.isup is not None else ("cancer" if each.is_cancer else "benign"),
+            value=each.isup if each.isup is not None else ("cancer" if each.is_cancer else "not_significant"),
             confidence=each.confidence,
             reason="worst of its source" if each is chosen else "another tissue of the lesion",
             evidence=(Evidence(record_id=each.record_id, field="isup_grade"),),
@@ -40,6 +40,10 @@ def votes_of(
             votes.append(
                 Vote(voter=stated.source, aspect="side", value=stated.value, confidence=stated.confidence, reason="stated", evidence=spans)
             )
+    votes += [
+        Vote(voter=link.kind.value, aspect="link", value=round(link.score, 3), confidence=round(link.score, 3), reason=link.reason)
+        for link in lesion.links
+    ]
     return tuple(votes)
 
 
