@@ -140,6 +140,12 @@ def modules_loaded_by(module: str) -> set[str]:
     return {name for name in found if name is not None and name != module}
 
 
+def modules_named_by(module: str) -> set[str]:
+    """Modules of ours that this one imports anywhere: late imports and those for type checking count too."""
+    found = {our_module(name) for name in imports_in(tree_of(module))}
+    return {name for name in found if name is not None and name != module}
+
+
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
     """Strongly connected components of more than one module (Tarjan 1972)."""
     index: dict[str, int] = {}
@@ -192,6 +198,10 @@ def test_imports_are_absolute(module: str) -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert cycles({module: modules_loaded_by(module) for module in MODULES}) == []
+
+
+def test_no_modules_import_each_other_in_a_circle_by_late_imports_either() -> None:
+    assert cycles({module: modules_named_by(module) for module in MODULES}) == []
 
 
 def test_the_circle_finder_finds_circles() -> None:

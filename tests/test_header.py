@@ -22,9 +22,10 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 from tests.mr_files import SHARED_DATA, mr_dataset, needs_shared, save, write_mr
 from weakbox.imaging import header as header_module
 from weakbox.imaging.csa import read_csa_numbers
-from weakbox.imaging.header import Header, SkipReason, read_headers, read_headers_from
+from weakbox.imaging.header import read_headers, read_headers_from
 from weakbox.imaging.header_fields import STANDARD_FIELDS, Kind
 from weakbox.imaging.header_pydicom import read_with_pydicom
+from weakbox.imaging.header_reading import Header, SkipReason
 
 
 class Bytes:

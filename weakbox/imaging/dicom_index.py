@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from weakbox.imaging.byte_source import MemberBytes
 from weakbox.imaging.csa import CSA_NUMBERS
-from weakbox.imaging.header import Header, HeaderReading, SkipReason, read_headers, read_headers_from
+from weakbox.imaging.header import read_headers, read_headers_from
 from weakbox.imaging.header_fields import PRIVATE_FIELDS, STANDARD_FIELDS, Kind
+from weakbox.imaging.header_reading import Header, HeaderReading, SkipReason
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import InputError
 

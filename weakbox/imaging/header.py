@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from datetime import date
-from enum import StrEnum
 from pathlib import Path
 
 from weakbox.imaging.byte_source import ByteSource, FileBytes
 from weakbox.imaging.csa import read_csa_numbers
-from weakbox.imaging.header_fields import CHARACTER_SET, FIELDS_BY_TAG, PRIVATE_FIELDS, PRIVATE_GROUPS, Value, character_encodings, decode
-
-Header = dict[str, Value]
+from weakbox.imaging.header_fields import CHARACTER_SET, FIELDS_BY_TAG, PRIVATE_FIELDS, PRIVATE_GROUPS, character_encodings, decode
+from weakbox.imaging.header_reading import (
+    NO_IDENTITY,
+    UNDEFINED_LENGTH,
+    Header,
+    HeaderReading,
+    SkipReason,
+    complete,
+    is_image,
+    pixels_are_cut,
+)
 
 FIRST_WINDOW = 24 * 1024
 """Bytes read at once: most MR headers up to their large private elements."""
 NEXT_WINDOW = 8 * 1024
-OLDEST_YEARS = 120
-"""Anonymisers write 000Y or a birth date of 1900; an age of 0 years or above this is not stated."""
-_UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _PIXEL_DATA = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
@@ -36,38 +39,11 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _IMPLICIT = "1.2.840.10008.1.2"
 _UNCOMPRESSED = frozenset((_IMPLICIT, "1.2.840.10008.1.2.1"))
-NO_IDENTITY = "no SOP Class or SOP Instance UID"
 _DICOMDIR = "1.2.840.10008.1.3.10"
-_NOT_IMAGES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.30", "1.2.840.10008.5.1.4.1.1.481")
-"""Segmentation, Parametric Map and radiotherapy objects have pixels but are no images of the patient."""
 
 _explicit_element = struct.Struct("<HH2sH").unpack_from
 _implicit_element = struct.Struct("<HHI").unpack_from
 _long_length = struct.Struct("<I").unpack_from
-
-
-class SkipReason(StrEnum):
-    """Why a file is not in the index."""
-
-    NOT_DICOM = "not_dicom"
-    TRUNCATED = "truncated"
-    NOT_IMAGE = "not_image"
-    INDEX_FILE = "index_file"
-    """A DICOMDIR: it lists files that are found anyway."""
-    UNREADABLE = "unreadable"
-    DUPLICATE = "duplicate_instance"
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderReading:
-    """The header of one file: one mapping, or one a frame where frames have their own position; or why there is none.
-
-    A frame's mapping has ``frame`` (1-based). ``detail`` explains a skip without patient data.
-    """
-
-    headers: tuple[Header, ...] = ()
-    skipped: SkipReason | None = None
-    detail: str = ""
 
 
 class OddStructureError(Exception):
@@ -194,7 +170,7 @@ def _walk(source: ByteSource, window: bytes, position: int, *, is_explicit: bool
         if group == _FUNCTIONAL_GROUPS:
             walk.has_functional_groups = True
             return walk
-        if length == _UNDEFINED:
+        if length == UNDEFINED_LENGTH:
             # a sequence; one of unknown VR is encoded as implicit (PS3.5 6.2.2)
             position = _skip_sequence(source, base + start, is_explicit=is_explicit and vr != b"UN") - base
             continue
@@ -234,7 +210,7 @@ def _skip_items(window: bytes, position: int, *, is_explicit: bool) -> int:
             return position
         if (group, element) != (0xFFFE, 0xE000):
             raise OddStructureError
-        position = _skip_item(window, position, is_explicit=is_explicit) if length == _UNDEFINED else position + length
+        position = _skip_item(window, position, is_explicit=is_explicit) if length == UNDEFINED_LENGTH else position + length
 
 
 def _skip_item(window: bytes, position: int, *, is_explicit: bool) -> int:
@@ -252,7 +228,7 @@ def _skip_item(window: bytes, position: int, *, is_explicit: bool) -> int:
                 start += 4
             elif vr not in _SHORT_VRS:
                 raise OddStructureError
-        is_open = length == _UNDEFINED
+        is_open = length == UNDEFINED_LENGTH
         position = _skip_items(window, start, is_explicit=is_explicit and vr != b"UN") if is_open else start + length
 
 
@@ -269,12 +245,6 @@ def _finish(source: ByteSource, walk: _Walk, syntax: str) -> HeaderReading:
     if pixels_are_cut(source, walk.pixel_start, walk.pixel_length, header, is_uncompressed=syntax in _UNCOMPRESSED):
         return HeaderReading(skipped=SkipReason.TRUNCATED, detail="the file ends inside its pixels")
     return HeaderReading(headers=(complete(header),))
-
-
-def is_image(header: Header) -> bool:
-    """Whether a header with Pixel Data is an image of the patient (no segmentation, parametric map or dose)."""
-    sop_class = str(header.get("sop_class_uid", ""))
-    return bool(header.get("rows") and header.get("columns")) and not sop_class.startswith(_NOT_IMAGES)
 
 
 def _decode_values(walk: _Walk) -> Header:
@@ -323,74 +293,3 @@ def _decode_csa(raw: bytes, header: Header) -> None:
         return
     for name, numbers in read_csa_numbers(raw).items():
         header[name] = numbers if name == "csa_slice_normal" else numbers[0]
-
-
-def pixels_are_cut(source: ByteSource, start: int, length: int, header: Header, *, is_uncompressed: bool) -> bool:
-    """Whether the pixels whose value starts at ``start`` are incomplete in the file."""
-    if length == _UNDEFINED:
-        return _fragments_are_cut(source, start)
-    if start + length > source.size:
-        return True
-    return is_uncompressed and length < expected_bytes(header)
-
-
-def expected_bytes(header: Header) -> int:
-    """Bytes of the pixels of an uncompressed image; 0 where the header does not tell."""
-    bits = header.get("bits_allocated")
-    counts = [header.get("rows"), header.get("columns"), header.get("samples_per_pixel", 1), header.get("frames", 1)]
-    if not isinstance(bits, int) or bits < 8:
-        return 0
-    total = bits // 8
-    for count in counts:
-        total *= count if isinstance(count, int) else 0
-    return total
-
-
-def _fragments_are_cut(source: ByteSource, position: int) -> bool:
-    """Whether encapsulated pixels end before a fragment does; a missing last delimiter alone loses nothing."""
-    while position + 8 <= source.size:
-        group, element, length = _implicit_element(source.read_at(position, 8), 0)
-        if (group, element) != (0xFFFE, 0xE000):
-            return False
-        position += 8 + length
-    return position > source.size
-
-
-def complete(header: Header) -> Header:
-    """A header with the patient's age in years instead of the birth date and the DICOM age string."""
-    age = _age_years(header.pop("patient_age", None))
-    birth = parse_date(header.pop("patient_birth_date", None))
-    if age is None and birth is not None:
-        study = parse_date(header.get("study_date"))
-        age = round((study - birth).days / 365.25, 2) if study and study >= birth else None
-    if age and age <= OLDEST_YEARS:
-        header["patient_age_years"] = age
-    return header
-
-
-def _age_years(text: Value | None) -> float | None:
-    """Years of an AS value.
-
-    >>> _age_years("063Y"), _age_years("018M"), _age_years("x")
-    (63.0, 1.5, None)
-    """
-    if not isinstance(text, str) or len(text) < 2:
-        return None
-    number, unit = text[:-1].strip(), text[-1].upper()
-    a_year = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}.get(unit)
-    return round(int(number) / a_year, 2) if a_year and number.isdigit() and number.isascii() else None
-
-
-def parse_date(text: Value | None) -> date | None:
-    """The day of a DA or DT value, or of the old form 2011.07.07; None where it is no date.
-
-    >>> parse_date("20110707"), parse_date("2011.07.07"), parse_date("0000")
-    (datetime.date(2011, 7, 7), datetime.date(2011, 7, 7), None)
-    """
-    digits = str(text or "").strip().replace(".", "").replace("-", "")[:8]
-    if len(digits) != 8 or not (digits.isdigit() and digits.isascii()):
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None

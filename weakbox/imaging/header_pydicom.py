@@ -17,8 +17,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 
 from weakbox.imaging.byte_source import ByteSource
 from weakbox.imaging.csa import read_csa_numbers
-from weakbox.imaging.header import NO_IDENTITY, Header, HeaderReading, SkipReason, complete, is_image, pixels_are_cut
 from weakbox.imaging.header_fields import PRIVATE_FIELDS, STANDARD_FIELDS, HeaderField, Kind, Value, as_kind, decode
+from weakbox.imaging.header_reading import NO_IDENTITY, Header, HeaderReading, SkipReason, complete, is_image, pixels_are_cut
 from weakbox.imaging.quiet_pydicom import silence
 
 READ_ERRORS = (

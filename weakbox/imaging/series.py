@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from weakbox.imaging.dicom_index import DicomIndex
-from weakbox.imaging.header import parse_date
+from weakbox.imaging.header_reading import parse_date
 from weakbox.imaging.roles import RoleReading, SeriesFacts, plane_of, role_of_series
 from weakbox.imaging.series_parts import Part, split_parts
 from weakbox.imaging.slice_geometry import UNUSABLE, Header, SliceGeometry, has_geometry, read_geometry
