@@ -272,7 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write, .jsonl; replaced only when all is read")
     parser.add_argument("--report-type", choices=[kind.value for kind in ReportType], help="type of the reports whose row does not say")
     parser.add_argument("--organ", default=DEFAULT_ORGAN, help="organ of the reports whose row does not say (default: %(default)s)")
-    parser.add_argument("--language", default="en", help="language of the reports whose row does not say (default: %(default)s)")
+    parser.add_argument("--language", default="auto", help="language of the reports whose row does not say (default: each report's own words tell)")
     parser.add_argument(
         "--extractors",
         default="rules",

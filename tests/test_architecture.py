@@ -38,19 +38,22 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "weakbox.datasets_public": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox.sources", "weakbox.clients"),
     "weakbox.clients": (*FIRM, "weakbox.runtime"),
     "weakbox.extractors": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.runtime", "llm"),
+    "weakbox.language_models": (*FIRM, "weakbox.runtime"),
+    "weakbox.evaluation": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.runtime", "weakbox.extractors", "weakbox"),
     "weakbox.exporters": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox"),
     "weakbox.audit": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox"),
     "weakbox.review": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox.audit"),
     "weakbox.simulate": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime"),
     "weakbox": (),
     # the one door to a language model: no medicine
-    "llm": ("weakbox.records", "weakbox.runtime"),
+    "llm": ("weakbox.records", "weakbox.runtime", "weakbox.language_models"),
     # the stages: never each other
     **dict.fromkeys(STAGES, CRAFT),
     "main": (
         *STAGES,
         *CRAFT,
         "weakbox.audit",
+        "weakbox.evaluation",
         "weakbox.review",
         "weakbox.simulate",
         "weakbox.clients",
@@ -60,13 +63,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     # models: read what the pipeline wrote; nothing imports them
     "cv_model_experiments": (*CRAFT, "weakbox", "weakbox.audit"),
-    "benchmarks": (*STAGES, *CRAFT, "main", "weakbox", "weakbox.audit", "weakbox.simulate"),
+    "benchmarks": (*STAGES, *CRAFT, "main", "weakbox", "weakbox.audit", "weakbox.simulate", "weakbox.evaluation", "llm", "weakbox.language_models"),
 }
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "highdicom": ("weakbox.imaging", "weakbox.exporters"),
-    "torch": ("llm", "cv_model_experiments"),
-    "transformers": ("llm", "cv_model_experiments"),
+    "torch": ("llm", "weakbox.language_models", "benchmarks", "cv_model_experiments"),
+    "transformers": ("llm", "weakbox.language_models", "benchmarks", "cv_model_experiments"),
     "monai": ("cv_model_experiments",),
     "openai": ("llm",),
     "fastapi": ("weakbox.review",),

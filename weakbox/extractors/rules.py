@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,9 @@ from weakbox.records.errors import ConfigurationError
 from weakbox.records.extraction import ReportExtraction
 from weakbox.records.report import Report, ReportType
 from weakbox.runtime.nearest import nearest_name
-from weakbox.text.lexicon import base_language, languages
+from weakbox.text.gloss import gloss, glossary_languages
+from weakbox.text.language import ENGLISH, language_stretches
+from weakbox.text.lexicon import base_language
 from weakbox.text.normalise import normalise
 from weakbox.text.sections import find_sections
 
@@ -59,10 +62,19 @@ class RulesExtractor:
         text = normalise(report.text)
         if not any(character.isalnum() for character in text.text):
             return abstain(report, organ, self.name, "empty", "the report has no words")
-        if base_language(report.language) not in languages():
-            there = ", ".join(languages())
-            return abstain(report, organ, self.name, "language", f"no grammar for {report.language!r} (there are: {there})")
-        return reader(report, text, find_sections(text, report.language))
+        stretches = language_stretches(text.lower, stated_language(report))
+        unread = {language for _, _, language in stretches} - {ENGLISH, *glossary_languages()}
+        if unread:
+            there = ", ".join((ENGLISH, *glossary_languages()))
+            return abstain(report, organ, self.name, "language", f"no glossary for {report.language!r} (there are: {there})")
+        text = gloss(text, stretches)
+        return reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
+
+
+def stated_language(report: Report) -> str:
+    """The language that the report's source states; English where it states none."""
+    language = base_language(report.language)
+    return ENGLISH if language in ("", "auto", "und") else language
 
 
 def open_rules(options: Mapping[str, Any]) -> RulesExtractor:

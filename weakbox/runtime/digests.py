@@ -12,7 +12,7 @@ from weakbox.records.errors import InputError
 from weakbox.runtime.store import digest_of, write_text
 
 CODE_SUFFIXES = {".py", ".yaml", ".yml", ".j2", ".json"}
-PACKAGES_WITHOUT_RECORDS = {"audit", "review"}
+PACKAGES_WITHOUT_RECORDS = {"audit", "evaluation", "review"}
 """They read what the stages wrote; changing them never makes a stage's records stale."""
 
 

@@ -1,0 +1,1 @@
+"""Judges what was read against reports with gold answers."""
