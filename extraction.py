@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -50,6 +50,10 @@ class Config(BaseModel):
         default=("rules",), min_length=1, description="Files in `weakbox/extractors`, the most trusted first; several are fused."
     )
     options: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="Options of an extractor, by its name.")
+    when: Literal["always", "rules_incomplete", "never"] = Field(
+        default="always",
+        description="When the extractors after the first are asked: `rules_incomplete`: on reports that it leaves to review.",
+    )
     review_below: float = Field(default=0.75, ge=0.0, le=1.0, description="A report with a value less sure than this goes to review.")
 
     @model_validator(mode="after")
@@ -63,11 +67,39 @@ class Config(BaseModel):
 
 def extract_report(report: Report, config: Config) -> ReportExtraction | ExtractionFailure:
     """What one report states, by the configured extractors; never raises for what is in the report."""
+    first, *others = open_extractors(config)
+    outcome = attempt(first, report)
+    if others and is_asked(outcome, config):
+        outcome = _fuse([outcome, *(attempt(extractor, report) for extractor in others)])
+    return concluded(outcome, config)
+
+
+def is_asked(outcome: ReportExtraction | ExtractionFailure, config: Config) -> bool:
+    """Whether the extractors after the first are asked about a report that the first read so."""
+    if config.when == "rules_incomplete":
+        done = concluded(outcome, config)
+        return isinstance(done, ExtractionFailure) or done.status is not ExtractionStatus.OK
+    return config.when == "always"
+
+
+def concluded(outcome: ReportExtraction | ExtractionFailure, config: Config) -> ReportExtraction | ExtractionFailure:
+    """The outcome checked for consistency, with its status."""
     from weakbox.extractors.consistency import check
 
-    outcomes = [attempt(extractor, report) for extractor in open_extractors(config)]
-    outcome = outcomes[0] if len(outcomes) == 1 else _fuse(outcomes)
     return outcome if isinstance(outcome, ExtractionFailure) else with_status(check(outcome), config.review_below)
+
+
+def ask_ahead(reports: Iterable[Report], config: Config) -> Iterator[Any]:
+    """Ask every model about many reports at once; ``extract_report`` then finds the answers in the model's cache."""
+    from weakbox.extractors.extractor import BatchExtractor
+
+    first, *others = open_extractors(config)
+    models = [extractor for extractor in others if isinstance(extractor, BatchExtractor)]
+    if not models:
+        return
+    chosen = [report for report in reports if config.when == "always" or is_asked(attempt(first, report), config)]
+    for model in models:
+        yield from model.prefetch(chosen)
 
 
 def extract_reports(reports: Iterable[Report], config: Config) -> Iterator[ReportExtraction | ExtractionFailure]:
@@ -272,7 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write, .jsonl; replaced only when all is read")
     parser.add_argument("--report-type", choices=[kind.value for kind in ReportType], help="type of the reports whose row does not say")
     parser.add_argument("--organ", default=DEFAULT_ORGAN, help="organ of the reports whose row does not say (default: %(default)s)")
-    parser.add_argument("--language", default="auto", help="language of the reports whose row does not say (default: each report's own words tell)")
+    parser.add_argument("--language", default="auto", help="language of the reports whose row does not say (default: its own words tell)")
     parser.add_argument(
         "--extractors",
         default="rules",

@@ -7,6 +7,7 @@ uv run main.py trace ID --config configs.yaml    how one label came to be
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -54,10 +55,29 @@ def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
     store = open_store(configuration)
     with closing(open_executor(configuration)) as executor:
         runs = [read_inputs(configuration, store, executor)] if "preprocessing" in stages else []
-        runs += [run_stage(task, executor) for task in stage_tasks(configuration, store) if task.stage in stages]
+        for task in stage_tasks(configuration, store):
+            if task.stage in stages:
+                if task.stage == "extraction":
+                    ask_models(configuration, store)
+                runs.append(run_stage(task, executor))
     if "export" in stages:
         finish_dataset(configuration, store)
     return conclude(configuration, store, runs)
+
+
+def ask_models(configuration: Configuration, store: Store) -> None:
+    """Ask the language models about all reports in batches, before the stage reads the answers report by report."""
+    if len(configuration.extraction.extractors) == 1 or configuration.extraction.when == "never":
+        return
+    import extraction
+    from weakbox.audit.model_cost import Cost
+    from weakbox.runtime.progress import track
+
+    reports = (report for record in store.read_all("preprocessing") for report in extraction.reports_of(record))
+    cost = Cost()
+    for answer in track(extraction.ask_ahead(reports, configuration.extraction), description="Asking the language model"):
+        cost.add(answer)
+    cost.write(store.folder / "language_model_cost.json")
 
 
 def finish_dataset(configuration: Configuration, store: Store) -> None:
@@ -313,6 +333,51 @@ def roles(
 
         rows = classify_descriptions(descriptions, output)
         typer.echo(f"{rows} descriptions read; written: {output}")
+
+
+@app.command()
+def prompt(
+    report_id: Annotated[str, typer.Argument(help="A report of the cohort, by its identifier.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    overrides: SetOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Also print the JSON Schema of the answer.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """What a language model is asked about one report, word for word, with the prompt's version. [bold]Prints report text.[/]"""
+    with errors_for_users(debug):
+        from weakbox.extractors.language_model import request_for
+
+        chosen = load_configuration(config, overrides)
+        store = open_store(chosen)
+        with closing(open_executor(chosen)) as executor:
+            read_inputs(chosen, store, executor)
+        request = request_for(find_report(store, report_id))
+        typer.secho(f"prompt version {request.version}", fg="cyan", err=True)
+        for message in request.messages:
+            typer.echo(f"--- {message.role}\n{message.content}")
+        if schema:
+            typer.echo(f"--- schema\n{json.dumps(request.schema, indent=1)}")
+
+
+def find_report(store: Store, report_id: str) -> Any:
+    """The report of that identifier among what was read.
+
+    Raises:
+        InputError: there is none; the nearest identifier is named.
+    """
+    from weakbox.records.errors import InputError
+    from weakbox.records.report import Report
+    from weakbox.runtime.nearest import nearest_name
+    from weakbox.runtime.store import READING
+
+    names = []
+    for record in store.read_all(READING):
+        if isinstance(record, Report):
+            if record.report_id == report_id:
+                return record
+            names.append(record.report_id)
+    msg = f"no report is called {report_id!r}{nearest_name(report_id, names)} ({len(names)} reports were read)"
+    raise InputError(msg)
 
 
 @app.command()

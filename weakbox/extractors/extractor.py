@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Flag, ReportExtraction
 from weakbox.records.report import Report
@@ -16,6 +16,17 @@ class Extractor(Protocol):
 
     def extract(self, report: Report) -> ReportExtraction | ExtractionFailure:
         """What ``report`` states."""
+        ...
+
+
+@runtime_checkable
+class BatchExtractor(Protocol):
+    """An extractor that answers many reports faster together, and remembers the answers."""
+
+    name: str
+
+    def prefetch(self, reports: Iterable[Report]) -> Iterator[Any]:
+        """Ask about the reports; one answer each, in the order in which they are done."""
         ...
 
 

@@ -21,8 +21,8 @@ from weakbox.runtime.nearest import nearest_name
 from weakbox.text.gloss import gloss, glossary_languages
 from weakbox.text.language import ENGLISH, language_stretches
 from weakbox.text.lexicon import base_language
-from weakbox.text.normalise import normalise
-from weakbox.text.sections import find_sections
+from weakbox.text.normalise import Normalised, normalise
+from weakbox.text.sections import TextSection, find_sections
 
 DEFAULT_ORGAN = "prostate"
 
@@ -69,6 +69,13 @@ class RulesExtractor:
             return abstain(report, organ, self.name, "language", f"no glossary for {report.language!r} (there are: {there})")
         text = gloss(text, stretches)
         return reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
+
+
+def prepare(report: Report) -> tuple[Normalised, tuple[TextSection, ...]]:
+    """The text as the grammars see it, normalised and glossed, and its sections."""
+    text = normalise(report.text)
+    text = gloss(text, language_stretches(text.lower, stated_language(report)))
+    return text, find_sections(text, ENGLISH)
 
 
 def stated_language(report: Report) -> str:

@@ -51,6 +51,17 @@ def _receptor(name: str, meaning: str, choices: tuple[str, ...] = RECEPTOR) -> F
 RADIOLOGY = ReportShape(
     report_type=ReportType.RADIOLOGY,
     item_kind="findings",
+    conventions=(
+        "Findings are current lesions; normal nodes, implants, clips, scars, skin changes and resolved or prior-only lesions are none. "
+        "Stable benign calcifications, cysts and intramammary nodes are findings.",
+        "One lesion seen on two modalities is one finding; a mass with associated calcifications is a mass.",
+        "birads_left and birads_right only where the text ties a category to that side; 'both breasts' fills both.",
+        "A finding's birads only where the category stands in its own sentence, row or block.",
+        "quadrant is never inferred from the clock; 2:30 is 2.5; '3 cm from the nipple' is distance_from_nipple_mm 30.",
+        "R, U, M and other systems' codes are not BI-RADS; the French 'ACR 4' is the category, 'ACR B' the density.",
+        "An addendum or corrected report wins.",
+    ),
+    carriers=("Breast imaging.\n\nFINDINGS:\nMass: {quote}\n", "Breast imaging.\n\nFINDINGS:\n{quote}\n"),
     identity={"side": 2, "kind": 2, "clock": 2, "quadrant": 1, "size_mm": 2, "birads": 1},
     exam=(
         Field(name="exam.modality", kind=FieldKind.CHOICE, meaning="how the breast was examined", choices=MODALITIES, is_derived=True),
@@ -74,7 +85,13 @@ RADIOLOGY = ReportShape(
             maximum=250,
         ),
         Field(
-            name="max_diameter_mm", kind=FieldKind.NUMBER, meaning="largest measured diameter, mm", minimum=0, maximum=250, is_derived=True
+            name="max_diameter_mm",
+            kind=FieldKind.NUMBER,
+            meaning="largest measured diameter, mm",
+            minimum=0,
+            maximum=250,
+            is_derived=True,
+            is_asked=False,
         ),
         _category("birads", "BI-RADS category in the finding's own sentence, row or block"),
     ),
@@ -83,10 +100,25 @@ RADIOLOGY = ReportShape(
 PATHOLOGY = ReportShape(
     report_type=ReportType.PATHOLOGY,
     item_kind="specimens",
+    conventions=(
+        "DCIS is malignant. LCIS, ADH, ALH, flat atypia, B3 lesions and mucocele-like lesions are high_risk.",
+        "Several histologies in one specimen: the most serious counts (invasive over DCIS over high risk over benign).",
+        "grade is the Nottingham grade of the invasive tumour, or the nuclear grade of pure DCIS; never of an earlier specimen.",
+        "ER and PR: 1 % or more is positive. HER2: 3+ positive, 0 and 1+ negative, 2+ follows in-situ hybridisation, else equivocal.",
+        "tumor_size_mm is the greatest stated invasive size, or the extent of pure DCIS; never the length of a specimen or core.",
+        "Listed nodes and margins are specimens. No residual carcinoma is benign, benign_other.",
+    ),
+    carriers=("DIAGNOSIS:\nBreast:\n{quote}\n", "DIAGNOSIS:\n{quote}\n"),
     identity={"specimen_id": 3, "side": 1, "diagnosis": 1, "histology": 1},
     exam=(
         Field(name="procedure", kind=FieldKind.CHOICE, meaning="how the tissue was obtained", choices=PROCEDURES, is_derived=True),
-        Field(name="malignant", kind=FieldKind.BOOLEAN, meaning="whether the case holds cancer, in situ included", is_derived=True),
+        Field(
+            name="malignant",
+            kind=FieldKind.BOOLEAN,
+            meaning="whether the case holds cancer, in situ included",
+            is_derived=True,
+            is_asked=False,
+        ),
     ),
     item=(
         Field(name="specimen_id", kind=FieldKind.TEXT, meaning="specimen designation as written"),

@@ -35,6 +35,8 @@ class Field:
     """Regular expression of the allowed words, where a list of choices would be long (sector codes)."""
     is_internal: bool = False
     """For matching only: not part of the extraction contract."""
+    is_asked: bool = True
+    """Whether a language model is asked for it; what the other values decide is computed instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,10 @@ class ReportShape:
     item: tuple[Field, ...]
     identity: Mapping[str, int] = field(default_factory=dict)
     """Item fields that say which item is which, with the weight each has when items of two readings are aligned."""
+    conventions: tuple[str, ...] = ()
+    """How two careful readers agree on an answer: sentences for a reader, human or model."""
+    carriers: tuple[str, ...] = ("{quote}",)
+    """Frames that state nothing themselves and make a quoted phrase a report of its own, so that the grammar can read it alone."""
 
     def exam_field(self, name: str) -> Field:
         """The examination field of that name."""

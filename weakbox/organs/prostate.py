@@ -27,6 +27,24 @@ def _score(name: str, meaning: str) -> Field:
 RADIOLOGY = ReportShape(
     report_type=ReportType.RADIOLOGY,
     item_kind="lesions",
+    conventions=(
+        "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression both describe "
+        "is one lesion. BPH nodules without a score are none.",
+        "lesion_id is a label with a noun (Lesion 1, Target A, ROI 2), without the noun; list numbers and ordinals are none.",
+        "A Likert, UCLA or other institutional five-point score fills likert, never pirads. PI-QUAL, PRECISE and the like fill nothing.",
+        "size_mm: the fullest current measurement, in mm, in the order of the report; never the gland, a node, a contact or a distance.",
+        "positions: posterolateral is posterior and lateral. 'Anterior' inside 'anterior fibromuscular stroma' is the zone AFS.",
+        "dce: early or focal enhancement is positive, 'no early enhancement' is negative.",
+        "epe, svi, lymph_nodes, bone_metastases: normal, clear, not enlarged is absent; possible or cannot be excluded is suspected; "
+        "not assessable is null.",
+        "psa_ng_ml is the latest total PSA; prostate_volume_ml is the whole gland as stated, never computed from dimensions.",
+        "An addendum or correction supersedes what it corrects.",
+    ),
+    carriers=(
+        "Prostate MRI.\n\nFINDINGS:\nLesion: {quote}\n",
+        "Prostate MRI.\n\nFINDINGS:\n{quote}\n",
+        "Prostate MRI.\n\nFINDINGS:\nLesion: PI-RADS 3, left peripheral zone, {quote}\n",
+    ),
     identity={"side": 2, "zone": 1, "levels": 1, "size_mm": 2, "pirads": 1, "likert": 1, "lesion_id": 1},
     exam=(
         Field(
@@ -57,6 +75,7 @@ RADIOLOGY = ReportShape(
             kind=FieldKind.CHOICES,
             meaning="PI-RADS v2.1 sectors that the words pin down",
             is_derived=True,
+            is_asked=False,
             pattern=r"^[LR]_(base|mid|apex)_(PZa|PZpl|PZpm|TZa|TZp|CZ|AFS)$|^[LR]_SV$|^US$",
         ),
         Field(
@@ -67,7 +86,13 @@ RADIOLOGY = ReportShape(
             maximum=200,
         ),
         Field(
-            name="max_diameter_mm", kind=FieldKind.NUMBER, meaning="largest measured diameter, mm", minimum=0, maximum=200, is_derived=True
+            name="max_diameter_mm",
+            kind=FieldKind.NUMBER,
+            meaning="largest measured diameter, mm",
+            minimum=0,
+            maximum=200,
+            is_derived=True,
+            is_asked=False,
         ),
         _score("t2", "T2W score"),
         _score("dwi", "DWI score"),
@@ -106,10 +131,25 @@ def _overall(field: Field) -> Field:
 PATHOLOGY = ReportShape(
     report_type=ReportType.PATHOLOGY,
     item_kind="specimens",
+    conventions=(
+        "One entry a specimen, or a group of specimens reported together (C-F), with its label as written.",
+        "target is the MRI lesion label that the specimen names, without its noun; null for systematic cores and unnumbered targets.",
+        "diagnosis is the first that holds of: adenocarcinoma, other_malignancy, asap, hgpin, inflammation, benign, insufficient.",
+        "cores_positive of a benign specimen is 0 only where the text says none of n; otherwise null.",
+        "percent_involved and tumor_length_mm are the highest stated. Of a range the higher number counts.",
+        "overall is what is stated for the case; null where only specimens are graded. The clinical history is not this case.",
+        "In a prostatectomy the place of the tumour is not the specimen's side or zone. Lymph nodes and margins are ungraded specimens.",
+    ),
+    carriers=(
+        "DIAGNOSIS:\nProstate, biopsy:\n{quote}\n",
+        "DIAGNOSIS:\n{quote}\n",
+        "DIAGNOSIS:\nProstate, biopsy:\nAdenocarcinoma, {quote}\n",
+        "DIAGNOSIS:\n{quote}. Prostate, biopsy: benign\n",
+    ),
     identity={"specimen_id": 3, "target": 2, "side": 1, "levels": 1, "diagnosis": 1, "isup_grade": 1},
     exam=(
         Field(name="procedure", kind=FieldKind.CHOICE, meaning="how the tissue was obtained", choices=("biopsy", "prostatectomy", "turp")),
-        Field(name="cancer_present", kind=FieldKind.BOOLEAN, meaning="whether the case holds cancer", is_derived=True),
+        Field(name="cancer_present", kind=FieldKind.BOOLEAN, meaning="whether the case holds cancer", is_derived=True, is_asked=False),
         *(_overall(field) for field in _GLEASON),
         *_CORES,
     ),

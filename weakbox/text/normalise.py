@@ -57,6 +57,15 @@ class EditLayer:
             return self.old_end[index]
         return position - self.new_end[index] + self.old_end[index]
 
+    def position_after(self, position: int) -> int:
+        """Where ``position`` before the step stands after it; inside a replaced stretch, where the replacement starts."""
+        index = bisect_right(self.old_start, position) - 1
+        if index < 0:
+            return position
+        if position < self.old_end[index]:
+            return self.new_start[index]
+        return position - self.old_end[index] + self.new_end[index]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalised:
@@ -84,6 +93,12 @@ class Normalised:
         for layer in reversed(self.layers):
             start, end = layer.start_before(start), layer.end_before(end)
         return Span(start=start, end=end)
+
+    def from_raw(self, position: int) -> int:
+        """Where the raw character at ``position`` stands in ``text``."""
+        for layer in self.layers:
+            position = layer.position_after(position)
+        return position
 
     def is_repaired(self, start: int, end: int) -> bool:
         """Whether the stretch overlaps a repair."""
