@@ -419,19 +419,69 @@ def simulate_cohort(
         typer.echo(summary)
 
 
-@app.command()
+evaluation = typer.Typer(help="Compare what was made with what is known to be true.", invoke_without_command=True)
+app.add_typer(evaluation, name="evaluate")
+
+
+@evaluation.callback()
 def evaluate(
-    truth: Annotated[Path, typer.Option(help="The `truth` folder of a simulated cohort.")],
+    context: typer.Context,
+    truth: Annotated[Path | None, typer.Option(help="The `truth` folder of a simulated cohort.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     output: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
     overrides: SetOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Compare a run with the truth of its simulated cohort: recall, precision, links, boxes, classes, with 95 % intervals."""
+    """Compare a run with the truth of its simulated cohort (`--truth`), or the reading of reports with gold answers (`extraction`)."""
+    if context.invoked_subcommand is not None:
+        return
     with errors_for_users(debug):
         from weakbox.audit.evaluation import print_evaluation
+        from weakbox.records.errors import InputError
 
+        if truth is None:
+            msg = "give --truth FOLDER (a simulated cohort), or the command `evaluate extraction --gold REPORTS`"
+            raise InputError(msg)
         print_evaluation(open_store(load_configuration(config, overrides)), truth, output)
+
+
+@evaluation.command("extraction")
+def evaluate_extraction(
+    gold: Annotated[Path, typer.Option(help="Gold reports: a .yaml or .jsonl file, or a folder of them.")],
+    answers: Annotated[Path | None, typer.Option(help="What extraction.py wrote; without it the reports are read now.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Read with this configuration's `extraction` section.")] = None,
+    by: Annotated[str, typer.Option(help="Tables to print: kind, language, difficulty, hospital; comma separated.")] = "kind,language",
+    errors: Annotated[int, typer.Option(help="How many of the most frequent errors to print.")] = 12,
+    page: Annotated[Path | None, typer.Option(help="HTML page with every error highlighted in its report.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """How well reports are read: F1, exact match, DRAGON's metrics, calibration, coverage at 1 % risk, the most frequent errors."""
+    with errors_for_users(debug):
+        from weakbox.evaluation.extraction import GROUPS, paired, print_evaluation, read_answers
+        from weakbox.evaluation.gold import read_gold
+        from weakbox.runtime.nearest import one_of
+
+        groups = [one_of(name.strip(), GROUPS, "--by") for name in by.split(",")]
+        reports = read_gold(gold)
+        read = read_answers(answers) if answers else read_gold_reports(reports, config, overrides)
+        print_evaluation(paired(reports, read), groups, errors=errors, page=page, figures=output)
+
+
+def read_gold_reports(gold: Any, config: Path | None, overrides: list[str] | None) -> dict[str, dict[str, Any]]:
+    """The gold reports as the configured extractors read them, without their stated language."""
+    from dataclasses import replace
+
+    import extraction
+    from weakbox.extractors.contract import to_contract
+
+    settings = load_configuration(config, overrides).extraction if config else extraction.Config()
+    reports = [replace(entry.report, language="auto") for entry in gold]
+    for _ in extraction.ask_ahead(reports, settings):
+        pass
+    outcomes = zip(reports, extraction.extract_reports(reports, settings), strict=True)
+    return {report.report_id: to_contract(report, outcome) for report, outcome in outcomes}
 
 
 if __name__ == "__main__":

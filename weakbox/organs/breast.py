@@ -51,6 +51,10 @@ def _receptor(name: str, meaning: str, choices: tuple[str, ...] = RECEPTOR) -> F
 RADIOLOGY = ReportShape(
     report_type=ReportType.RADIOLOGY,
     item_kind="findings",
+    core=(
+        *("exam.birads", "exam.birads_left", "exam.birads_right", "exam.density"),
+        *("side", "kind", "size_mm", "birads"),
+    ),
     conventions=(
         "Findings are current lesions; normal nodes, implants, clips, scars, skin changes and resolved or prior-only lesions are none. "
         "Stable benign calcifications, cysts and intramammary nodes are findings.",
@@ -100,6 +104,7 @@ RADIOLOGY = ReportShape(
 PATHOLOGY = ReportShape(
     report_type=ReportType.PATHOLOGY,
     item_kind="specimens",
+    core=("malignant", "side", "diagnosis", "histology", "grade"),
     conventions=(
         "DCIS is malignant. LCIS, ADH, ALH, flat atypia, B3 lesions and mucocele-like lesions are high_risk.",
         "Several histologies in one specimen: the most serious counts (invasive over DCIS over high risk over benign).",

@@ -53,6 +53,8 @@ class ReportShape:
     item: tuple[Field, ...]
     identity: Mapping[str, int] = field(default_factory=dict)
     """Item fields that say which item is which, with the weight each has when items of two readings are aligned."""
+    core: tuple[str, ...] = ()
+    """Fields that must all be right for a report to be read right: what a label rests on."""
     conventions: tuple[str, ...] = ()
     """How two careful readers agree on an answer: sentences for a reader, human or model."""
     carriers: tuple[str, ...] = ("{quote}",)

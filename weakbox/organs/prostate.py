@@ -27,6 +27,10 @@ def _score(name: str, meaning: str) -> Field:
 RADIOLOGY = ReportShape(
     report_type=ReportType.RADIOLOGY,
     item_kind="lesions",
+    core=(
+        *("exam.pirads", "exam.likert", "exam.psa_ng_ml", "exam.psa_density", "exam.prostate_volume_ml"),
+        *("pirads", "likert", "side", "zone", "levels", "size_mm"),
+    ),
     conventions=(
         "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression both describe "
         "is one lesion. BPH nodules without a score are none.",
@@ -131,6 +135,10 @@ def _overall(field: Field) -> Field:
 PATHOLOGY = ReportShape(
     report_type=ReportType.PATHOLOGY,
     item_kind="specimens",
+    core=(
+        *("cancer_present", "overall.isup_grade", "target", "side", "diagnosis", "gleason_primary", "gleason_secondary", "isup_grade"),
+        *("cores_positive", "cores_total"),
+    ),
     conventions=(
         "One entry a specimen, or a group of specimens reported together (C-F), with its label as written.",
         "target is the MRI lesion label that the specimen names, without its noun; null for systematic cores and unnumbered targets.",
