@@ -381,6 +381,29 @@ def find_report(store: Store, report_id: str) -> Any:
 
 
 @app.command()
+def annotate(
+    output: Annotated[Path, typer.Option(help="YAML file to write: gold reports with what was read filled in. Holds report text.")],
+    count: Annotated[int, typer.Option(min=1, help="How many reports.")] = 50,
+    config: ConfigOption = DEFAULT_CONFIG,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """The reports of a run most worth labelling, the best first: correct them, then evaluate, calibrate or tune a model with them."""
+    with errors_for_users(debug):
+        from weakbox.evaluation.worklist import worklist, write_worklist
+        from weakbox.records.extraction import ReportExtraction
+
+        store = open_store(load_configuration(config, overrides))
+        import extraction
+
+        reports = {report.report_id: report for record in store.read_all("preprocessing") for report in extraction.reports_of(record)}
+        read = (record for record in store.read_all("extraction") if isinstance(record, ReportExtraction))
+        chosen = worklist(((reports[one.report_id], one) for one in read if one.report_id in reports), count)
+        write_worklist(chosen, output)
+        typer.echo(f"{len(chosen)} reports to label: {output} (holds report text; set `state: done` on those that are right)")
+
+
+@app.command()
 def configuration(
     output: Annotated[Path, typer.Option(help="Markdown page to write.")] = Path("docs/configuration.md"),
 ) -> None:
