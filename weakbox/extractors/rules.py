@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -68,7 +68,20 @@ class RulesExtractor:
             there = ", ".join((ENGLISH, *glossary_languages()))
             return abstain(report, organ, self.name, "language", f"no glossary for {report.language!r} (there are: {there})")
         text = gloss(text, stretches)
-        return reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
+        read = reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
+        return replace(read, language=main_language(stretches))
+
+
+def main_language(stretches: Sequence[tuple[int, int, str]]) -> str:
+    """The language of most characters; English where there are none.
+
+    >>> main_language([(0, 10, "en"), (10, 40, "de")])
+    'de'
+    """
+    lengths: dict[str, int] = {}
+    for start, end, language in stretches:
+        lengths[language] = lengths.get(language, 0) + end - start
+    return max(lengths, key=lengths.__getitem__, default=ENGLISH)
 
 
 def prepare(report: Report) -> tuple[Normalised, tuple[TextSection, ...]]:

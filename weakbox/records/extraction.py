@@ -66,6 +66,10 @@ class ReportExtraction:
     specimens: tuple[Specimen, ...] = ()
     flags: tuple[Flag, ...] = ()
     extractor: str = "rules"
+    voters: tuple[str, ...] = ()
+    """Extractors that had a say, where several were fused; empty: ``extractor`` alone."""
+    language: str = ""
+    """Language of most of the text, where the extractor looked (ISO 639)."""
 
     @property
     def items(self) -> tuple[Item, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime  # the property `date` would hide the type of that name
+from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 
 from weakbox.records.record import record
-from weakbox.records.stated import Span
+from weakbox.records.stated import FieldValue, Span
 
 
 class ReportType(StrEnum):
@@ -74,6 +76,8 @@ class Report:
     institution: str | None = None
     source_file: str = ""
     source_row: int | None = None
+    structured: Mapping[str, FieldValue] = field(default_factory=dict)
+    """Values that the source holds beside the text (HL7 OBX, FHIR observations), by the organ's field name: votes, never evidence."""
 
     @property
     def date(self) -> datetime.date | None:

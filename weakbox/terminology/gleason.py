@@ -106,6 +106,11 @@ class Grade:
         return max(at[1] for at in self._ranges)
 
     @property
+    def first_part(self) -> TextRange:
+        """The part that stands first: patterns, score or group; other words may stand between the parts."""
+        return min(self._ranges)
+
+    @property
     def severity(self) -> tuple[int, int, int]:
         """Sorts by group, then score, then primary pattern; unknown parts sort lowest."""
         low_group = self.isup or (2 if self.score == _SCORE_SEVEN else 0)

@@ -1,14 +1,15 @@
 """Reads reports of other languages through a glossary: the language's clinical words become the English ones that the grammars know.
 
-A glossary is one YAML file a language (``glossaries/<language>.yaml``) that a clinician can read and extend. It is no
-translation: words without an entry stay, word order stays, and every replaced stretch keeps its way back to the raw
-text, so that evidence is always in the report's own words.
+A glossary is one YAML file a language (``glossaries/<language>.yaml``; its form is told at the head of ``glossaries/de.yaml``)
+that a clinician can read and extend. It is no translation: words without an entry stay, word order stays, and every
+replaced stretch keeps its way back to the raw text, so that evidence is always in the report's own words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,22 +17,34 @@ from typing import Any
 
 import yaml
 
-from weakbox.text.lexicon import Lexicon
 from weakbox.text.normalise import Edit, EditLayer, Normalised
+from weakbox.text.phrasebook import Found, Phrasebook, word_ranges
 
 GLOSSARIES = Path(__file__).parent / "glossaries"
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n[ \t]*(?:[-•*>+]|\(?[\w]{1,3}[.)])?[ \t]*)$")
 _LOOK_BACK = 8
+_PLAIN_CAPITALS = str.maketrans("ÄÖÜÅÉÈÊÀÂÁÍÓÚÎÔÇÑ", "AOUAEEEAAAIOUIOCN")
+"""Sentences are cut before A to Z: what stands capitalised after glossing has lost its language's accents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A pattern (over lower-case text, or over the text itself) and what replaces it; ``\\1`` keeps a group."""
+
+    pattern: re.Pattern[str]
+    parts: tuple[str | int, ...]
+    is_cased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Glossary:
-    """A language's words: ``rewrites`` (pattern, replacement) run first, ``headings`` and ``terms`` after them."""
+    """A language's words: ``rewrites`` run first, then ``headings`` where a heading can stand, and ``terms`` everywhere."""
 
     language: str
     marks: frozenset[str]
-    rewrites: tuple[tuple[re.Pattern[str], str], ...]
-    words: Lexicon
+    rewrites: tuple[Rewrite, ...]
+    headings: Phrasebook
+    terms: Phrasebook
 
 
 @lru_cache(maxsize=1)
@@ -42,18 +55,51 @@ def glossary_languages() -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def load_glossary(language: str) -> Glossary:
-    """The glossary of a language.
+    """The glossary of a language; every value is read as text, so that "no" and "on" stay words.
 
     Raises:
         FileNotFoundError: there is none (see ``glossary_languages``).
+        ValueError: a phrase that does not begin with a letter, brackets that do not pair.
     """
-    content: Mapping[str, Any] = yaml.safe_load((GLOSSARIES / f"{language}.yaml").read_text(encoding="utf-8"))
-    phrases: dict[str, list[str]] = {}
-    for group in (content["headings"], *content["terms"].values()):
-        for english, expressions in group.items():
-            phrases.setdefault(str(english), []).extend(expressions)
-    rewrites = tuple((re.compile(rule["from"]), str(rule["to"])) for rule in content.get("rewrites", ()))
-    return Glossary(language=language, marks=frozenset(content["marks"]), rewrites=rewrites, words=Lexicon(phrases))
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    content: Mapping[str, Any] = yaml.load((GLOSSARIES / f"{language}.yaml").read_text(encoding="utf-8"), Loader=loader)
+    spellings = str.maketrans(content.get("spellings") or {})
+    terms = [pair for group in content["terms"].values() for pair in _pairs(group, spellings)]
+    return Glossary(
+        language=language,
+        marks=frozenset(spelling for word in content["marks"].split() for spelling in _spellings(word, spellings)),
+        rewrites=tuple(_rewrite(rule) for rule in content.get("rewrites") or ()),
+        headings=Phrasebook(_pairs(content["headings"], spellings)),
+        terms=Phrasebook(terms),
+    )
+
+
+def _pairs(group: Mapping[str, str], spellings: Mapping[int, str]) -> list[tuple[str, str]]:
+    """(phrase, English) of a group; other spellings come last, so that a word as the language writes it counts first."""
+    plain = [(phrase.strip(), str(english)) for english, phrases in group.items() for phrase in phrases.split(";")]
+    return plain + [(other, english) for phrase, english in plain for other in _spellings(phrase, spellings) if other != phrase]
+
+
+_SHORTEST_RESPELT = 4
+"""Shorter words without their accents are too often other words."""
+
+
+def _spellings(phrase: str, spellings: Mapping[int, str]) -> tuple[str, ...]:
+    """A phrase as the language writes it, with ``spellings``, and without accents."""
+    if phrase.isascii() or len(phrase) < _SHORTEST_RESPELT:
+        return (phrase,)
+    bare = "".join(sign for sign in unicodedata.normalize("NFD", phrase) if not unicodedata.combining(sign))
+    return tuple(dict.fromkeys((phrase, phrase.translate(spellings), bare)))
+
+
+_GROUP = re.compile(r"\\(\d)")
+
+
+def _rewrite(rule: Mapping[str, str]) -> Rewrite:
+    pieces = _GROUP.split(str(rule["to"]))
+    parts = tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces))
+    is_cased = "cased" in rule
+    return Rewrite(pattern=re.compile(rule["cased" if is_cased else "from"]), parts=parts, is_cased=is_cased)
 
 
 def gloss(text: Normalised, stretches: Iterable[tuple[int, int, str]]) -> Normalised:
@@ -63,36 +109,145 @@ def gloss(text: Normalised, stretches: Iterable[tuple[int, int, str]]) -> Normal
         return text
     first: list[Edit] = []
     for start, end, glossary in chosen:
-        first += _free(_rewrite_edits(text.lower, start, end, glossary.rewrites), text.masked)
+        first += _free(_rewrite_edits(text, start, end, glossary.rewrites), text.masked)
     rewritten = _edited(text, first)
     moved = _moved([(start, end) for start, end, _ in chosen], first)
     second: list[Edit] = []
     for (start, end), (_, _, glossary) in zip(moved, chosen, strict=True):
-        edits = [
-            (hit.start, hit.end, _cased(rewritten.text, hit.start, hit.end, hit.label))
-            for hit in glossary.words.find(rewritten.lower, start, end)
-        ]
-        second += _free(edits, rewritten.masked)
-    return _edited(rewritten, second)
+        second += _free(_term_edits(rewritten, start, end, glossary), rewritten.masked)
+    glossed = _edited(rewritten, second)
+    return replace(glossed, text=glossed.text.translate(_PLAIN_CAPITALS))
 
 
-def _rewrite_edits(lower: str, start: int, end: int, rewrites: Iterable[tuple[re.Pattern[str], str]]) -> list[Edit]:
+def _rewrite_edits(text: Normalised, start: int, end: int, rewrites: Iterable[Rewrite]) -> list[Edit]:
     found = [
-        (match.start(), match.end(), match.expand(template))
-        for pattern, template in rewrites
-        for match in pattern.finditer(lower, start, end)
+        _match_edits(match, rewrite.parts)
+        for rewrite in rewrites
+        for match in rewrite.pattern.finditer(text.text if rewrite.is_cased else text.lower, start, end)
         if match.start() < match.end()
     ]
     edits: list[Edit] = []
-    for edit in sorted(found, key=lambda edit: (edit[0], -edit[1])):
-        if not edits or edit[0] >= edits[-1][1]:
-            edits.append(edit)
+    reached = start
+    for first, last, pieces in sorted(found, key=lambda entry: (entry[0], -entry[1])):
+        if first >= reached:
+            edits += pieces
+            reached = last
     return edits
 
 
-def _free(edits: Iterable[Edit], masked: tuple[tuple[int, int], ...]) -> list[Edit]:
+def _match_edits(match: re.Match[str], parts: tuple[str | int, ...]) -> tuple[int, int, list[Edit]]:
+    """Edits that replace what lies between the kept groups; one edit over all where groups change their order."""
+    kept = [part for part in parts if isinstance(part, int) and match[part]]
+    spans = [match.span(group) for group in kept]
+    if spans != sorted(set(spans)):
+        words = "".join(part if isinstance(part, str) else match[part] or "" for part in parts)
+        return match.start(), match.end(), [(match.start(), match.end(), words)]
+    edits: list[Edit] = []
+    position, words = match.start(), ""
+    for part in parts:
+        if isinstance(part, str):
+            words += part
+        elif part in kept:
+            edits += _edit(match.string, position, match.start(part), words)
+            position, words = match.end(part), ""
+    return match.start(), match.end(), edits + _edit(match.string, position, match.end(), words)
+
+
+def _edit(text: str, start: int, end: int, words: str) -> list[Edit]:
+    """One edit, none where nothing changes; an insertion takes the character before it along."""
+    if text[start:end] == words:
+        return []
+    if start == end and start:
+        return [(start - 1, end, text[start - 1] + words)]
+    return [(start, end, words)]
+
+
+_LINE_LEAD = " \t*_=#->•+"
+_HEADING_LEAD = re.compile(r"(?:(?:^|\n)[ \t*_=#>•+-]*(?:\(?(?:\d{1,2}|[A-Za-z]|[IVX]{1,4})[.)][ \t]*)?|[.;!?:][ \t]+|\|[ \t]*|--[ \t]*)$")
+_HEADING_END = re.compile(r"[ \t]*(?:\([^()\n]{0,40}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}|[ \t]-[ \t]|[ \t*_=#\-.>\])]*(?:\n|$))")
+
+_OPEN_HEADINGS = ("Addendum", "Corrected report")
+_OPEN_HEADING_END = re.compile(r"[^\n:]{0,60}:|[ \t]+(?:\S+[ \t]+){0,2}\d{1,2}[./]")
+
+
+def _term_edits(text: Normalised, start: int, end: int, glossary: Glossary) -> list[Edit]:
+    lower, headings, terms, marks = text.lower, glossary.headings, glossary.terms, glossary.marks
+    edits: list[Edit] = []
+    reached = start
+    for match in word_ranges(lower, start, end):
+        first, last = match.span()
+        if first < reached:
+            continue
+        found = _heading_at(text.text, headings, lower, first, last, end) if headings.opens_with(match[0]) else None
+        if found is None and terms.opens_with(match[0]):
+            found = terms.longest(lower, first, last, end)
+        if found is None or _is_part_of_code(lower, first, last) or (found.end - first == 1 and text.text[first].isupper()):
+            continue
+        if found.has_stop:
+            found = _with_stop(text.text, found, marks)
+        edits += _found_edits(text.text, found)
+        reached = found.end
+    return edits
+
+
+def _is_part_of_code(lower: str, start: int, end: int) -> bool:
+    """Letters of ``7a``, ``T2w`` or ``B3``; a unit right after its number is none."""
+    before, after = lower[start - 1 : start], lower[end : end + 1]
+    return (before.isdigit() and lower[start:end] not in ("mm", "cm", "h")) or before == "_" or (after.isdigit() and end - start < 3)
+
+
+def _heading_at(text: str, headings: Phrasebook, lower: str, start: int, end: int, stop: int) -> Found | None:
+    """A heading's words where a heading can stand, followed by a colon, alone on the line, or in capitals."""
+    if not _HEADING_LEAD.search(text, max(0, start - 14), start):
+        return None
+    found = headings.longest(lower, start, end, stop)
+    if found is None:
+        return None
+    words = text[found.start : found.end]
+    is_line = text[text.rfind("\n", 0, start) + 1 : start].strip(_LINE_LEAD) == ""
+    if _HEADING_END.match(text, found.end) and (is_line or words[0].isupper()):
+        return found
+    if is_line and found.english in _OPEN_HEADINGS and _OPEN_HEADING_END.match(text, found.end):
+        return found
+    return found if is_line and len(words) > 4 and words.isupper() and text[found.end : found.end + 1] in " \t" else None
+
+
+_CAPITALISED = re.compile(r"[ \t]+(?P<word>[^\W\d_]+)")
+_WRAPPED = re.compile(r"[ \t]*\n[ \t]*(?=[^\W\d_])")
+
+
+def _with_stop(text: str, found: Found, marks: frozenset[str]) -> Found:
+    """An abbreviation with its full stop, which stays where it also ends the sentence: before a line end or a capitalised function word."""
+    wrapped = _WRAPPED.match(text, found.end)
+    if wrapped is not None:
+        goes_on = text[wrapped.end()].islower()
+        return found._replace(end=wrapped.end(), english=f"{found.english} ") if goes_on else found._replace(end=found.end - 1)
+    if not text[found.end : found.end + 3].strip(" \t"):
+        return found._replace(end=found.end - 1)
+    following = _CAPITALISED.match(text, found.end)
+    ends = following is not None and following["word"][0].isupper() and following["word"].lower() in marks
+    return found._replace(end=found.end - 1) if ends else found
+
+
+def _found_edits(text: str, found: Found) -> list[Edit]:
+    english = _cased(text, found.start, found.end, found.english)
+    if not english:
+        end = found.end + 1 if text[found.end : found.end + 1] == " " else found.end
+        return [(found.start, end, "")]
+    if not found.numbers:
+        return [(found.start, found.end, english)]
+    edits: list[Edit] = []
+    position = found.start
+    pieces = english.split("#")
+    for words, (first, last) in zip(pieces, found.numbers, strict=False):
+        edits += _edit(text, position, first, words)
+        position = last
+    return edits + _edit(text, position, found.end, pieces[-1])
+
+
+def _free(edits: Iterable[Edit], masked: tuple[tuple[int, int], ...]) -> Iterator[Edit]:
     """Edits that touch no placeholder."""
-    return [edit for edit in edits if not any(first < edit[1] and edit[0] < last for first, last in masked)]
+    return (edit for edit in edits if not any(first < edit[1] and edit[0] < last for first, last in masked))
 
 
 def _cased(text: str, start: int, end: int, english: str) -> str:

@@ -277,6 +277,11 @@ _PLACEHOLDER = re.compile(
 )
 
 
+def placeholder_spans(text: str) -> tuple[tuple[int, int], ...]:
+    """Where a de-identification tool put something in place of words: ``<DATE>``, ``[**name**]``, ``XXXX`` ..."""
+    return _masked(text)
+
+
 def _masked(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(match.span() for match in _PLACEHOLDER.finditer(text))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -92,12 +92,46 @@ _AXIS_NAMES = (
 def find_sizes(text: str, start: int = 0, end: int | None = None) -> list[Size]:
     """Every size of ``text[start:end]``; what each is of is judged from the words around it."""
     lower = text.lower()
-    sizes = []
+    sizes: list[Size] = []
     for match in _SIZE.finditer(lower, start, len(lower) if end is None else end):
         size = _size(match, lower)
         if size is not None:
             sizes.append(size)
+    if len(sizes) > 1:
+        sizes = _with_listed(sizes, lower)
     return sizes
+
+
+_AXIS_NAMED = (
+    r"(?:ap|a-p|antero-?posterior(?:ly)?|tr(?:v|ans)?|transvers(?:e|ely)|cc|cranio-?caudal(?:ly)?|si|supero-?inferior(?:ly)?|width|height|length|"
+    r"depth|wide|tall|long|deep|sagittal(?:ly)?|axial(?:ly)?|coronal(?:ly)?|lr|rl|left to right|right to left)"
+)
+_NAMED_AFTER = re.compile(
+    rf"\s*[(,]?\s*(?:in (?:the )?|on (?:the )?)?(?P<axis>{_AXIS_NAMED})\)?(?: (?:dimension|diameter|plane|direction|axis|extent|measurement))?"
+    r"\s*(?:,|and|x|by|/|,\s*and)\s*"
+)
+_NAMED_BEFORE = re.compile(rf"\s*(?:,|and|x|by|/|;|,\s*and)\s*(?P<axis>{_AXIS_NAMED})\s*[:=]?\s*")
+
+
+def _with_listed(sizes: list[Size], lower: str) -> list[Size]:
+    """ "31 mm transversely, 17 mm AP and 28 mm craniocaudally" is one size of three lengths."""
+    merged: list[Size] = []
+    for size in sizes:
+        before = merged[-1] if merged else None
+        gap = lower[before.end : size.start] if before else ""
+        is_next = (
+            before is not None
+            and len(before.values_mm) < 3
+            and len(size.values_mm) == 1
+            and size.low_mm is None
+            and len(gap) < 45
+            and bool(_NAMED_AFTER.fullmatch(gap) or _NAMED_BEFORE.fullmatch(gap))
+        )
+        if before is not None and is_next:
+            merged[-1] = replace(before, values_mm=(*before.values_mm, *size.values_mm), end=size.end)
+        else:
+            merged.append(size)
+    return merged
 
 
 def _size(match: re.Match[str], lower: str) -> Size | None:

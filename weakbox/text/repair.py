@@ -25,8 +25,68 @@ _NUMBER = "|".join(_NUMBER_WORDS)
 _RADS = re.compile(r"\b(?:p[il1!|][ -]?rad[5sz§](?=[\s:=(),.;]|$)|p[1l!|][ -]?rads\b|pi[ -]?ra[o0]s\b|pi[ -]?rad5(?=\d))", re.IGNORECASE)
 _RADS_RIGHT = re.compile(r"pi[ -]?rads$", re.IGNORECASE)
 _GLEASON = re.compile(r"\b(?:g[il1!]eas[o0]n|gleas0n|gieas0n|gleasori|gl[e3]ason|gleeson)\b", re.IGNORECASE)
-_NUMBER_CONFUSION = re.compile(r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?:mm|cm|ml|cc|ng)\b|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))")
+_NUMBER_CONFUSION = re.compile(r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?x\s?\d|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))")
 _VERSION_CONFUSION = re.compile(r"(?<=\bv2\.)[lI|](?!\w)|(?<=version 2\.)[lI|](?!\w)")
+_MISREAD = {
+    "lmpression": "Impression",
+    "lndication": "Indication",
+    "lndications": "Indications",
+    "lmpressions": "Impressions",
+    "1mpression": "Impression",
+    "1ndication": "Indication",
+    "flndings": "Findings",
+    "f1ndings": "Findings",
+    "findlngs": "Findings",
+    "conciusion": "Conclusion",
+    "conc1usion": "Conclusion",
+    "pr0state": "Prostate",
+    "prostat3": "Prostate",
+    "norrnal": "normal",
+    "nornal": "normal",
+    "lesi0n": "lesion",
+    "lesiori": "lesion",
+    "iesion": "lesion",
+    "1esion": "lesion",
+    "ieft": "left",
+    "1eft": "left",
+    "r1ght": "right",
+    "rlght": "right",
+    "z0ne": "zone",
+    "zorie": "zone",
+    "periphera1": "peripheral",
+    "peripherai": "peripheral",
+    "rnid": "mid",
+    "rnidgland": "midgland",
+    "v0lume": "volume",
+    "voiume": "volume",
+    "vo1ume": "volume",
+    "adenornatous": "adenomatous",
+    "serninal": "seminal",
+    "sernina1": "seminal",
+    "vesic1es": "vesicles",
+    "vesicies": "vesicles",
+    "retums": "returns",
+    "capsuie": "capsule",
+    "capsu1e": "capsule",
+    "intac1": "intact",
+    "lymphadenopalhy": "lymphadenopathy",
+    "ap3x": "apex",
+    "aplcal": "apical",
+    "basai": "basal",
+    "1ikert": "Likert",
+    "llkert": "Likert",
+    "likeri": "Likert",
+}
+_MISREAD_GATE = re.compile(r"(?<![a-z\d])(?=[a-z\d]{4,15}(?![a-z\d]))(?:" + "|".join(sorted(_MISREAD, key=len, reverse=True)) + r")(?![a-z\d])")
+_CAPITAL_I = re.compile(r"(?<=[a-z]{3})I(?=[a-z]|[\s,.:;)])|(?<![A-Za-z])I(?=eft\b|esion|ymph|obe\b|ateral|ow\b|evel)")
+_SMALL_L = re.compile(r"(?<=[A-Z])l(?=[A-Z])|\bl(?=[A-Z]{2,})|(?<=\bDW)l\b|(?<=[A-Z]{3})l\b")
+_CHECKED = r"(?:\[\s?[xX✓✔]\s?\]|\(\s?[xX✓✔]\s?\)|[☑☒✓✔])"
+_EMPTY_BOX = r"(?:\[\s{0,3}\]|\(\s{1,3}\)|☐)"
+_HAS_CHECKED = re.compile(_CHECKED)
+_EMPTY_OPTION = re.compile(rf"{_EMPTY_BOX}\s?[^\[\]()☐☑☒;|\n]{{1,40}}?(?=\s*(?:[\[(☐☑☒;|]|$)|\s{{2}})")
+_CHECKED_BOX = re.compile(rf"{_CHECKED}\s?")
+_OPTION_FIRST = re.compile(rf"[A-Za-z][\w ]{{0,20}}\s?(?:{_EMPTY_BOX}|{_CHECKED})\s*$")
+_EMPTY_AFTER = re.compile(rf"(?<=[:\])☐☒☑])\s*[A-Za-z][\w /-]{{0,25}}?\s?{_EMPTY_BOX}")
 _DIGIT = str.maketrans("lIOo", "1100")
 _SPOKEN_RADS = re.compile(
     rf"\b(?:pie|pye|py|pi|pyre)[ -]rads?(?P<gap>\s+(?:score |category )?)(?P<word>{_NUMBER})\b|\b(?:pie|pye|pyre)[ -]rads?\b",
@@ -36,6 +96,72 @@ _SPOKEN_SUM = re.compile(
     rf"\b(?P<first>{_NUMBER})\s+plus\s+(?P<second>{_NUMBER})(?:\s+(?:equals|is|equal to)\s+(?P<sum>{_NUMBER}))?\b",
     re.IGNORECASE,
 )
+
+
+_UNITS = {**_NUMBER_WORDS, "zero": "0", "oh": "0", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15"}
+_UNITS |= {"sixteen": "16", "seventeen": "17", "eighteen": "18", "nineteen": "19"}
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_DIGIT_WORD = "zero|oh|one|two|three|four|five|six|seven|eight|nine"
+_WHOLE = (
+    rf"(?:(?P<hundred>(?:a|one|two) hundred)(?: and)?[ -]?)?(?:(?P<tens>{'|'.join(_TENS)})(?:[ -](?P<ones>{_DIGIT_WORD}))?|"
+    rf"(?P<small>{'|'.join(sorted(_UNITS, key=len, reverse=True))}))?"
+)
+_SPOKEN_NUMBER = re.compile(
+    rf"(?<![a-z\d-])(?=[a-z]){_WHOLE}(?:\s?point (?P<decimals>(?:{_DIGIT_WORD})(?: (?:{_DIGIT_WORD}))?))?(?![a-z-])"
+    r"(?P<after>\s*(?:mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|cc|ml|millilit(?:er|re)s?|cubic|grams?|ng|nanograms?)\b|\s+by\s+(?=[a-z]))?",
+    re.IGNORECASE,
+)
+_SPOKEN_GATE = re.compile(r"\b(?:point|millimet\w+|centimet\w+|mm|cc|cm|ml)\b", re.IGNORECASE)
+_COMMAND_GATE = re.compile(r"\bnew (?:paragraph|line)\b|\w (?:comma|period|full stop)(?=\s|$)", re.IGNORECASE)
+_COMMAND = re.compile(
+    r"[ \t]*\b(?:(?P<line>new (?:paragraph|line))|(?P<comma>comma)|(?P<stop>period|full stop)|(?P<colon>(?<=findings )colon|(?<=impression )colon|"
+    r"(?<=history )colon|(?<=indication )colon|(?<=technique )colon|(?<=conclusion )colon|(?<=comparison )colon))\b[ \t]?",
+    re.IGNORECASE,
+)
+
+
+def _unchecked(text: str) -> list[Edit]:
+    """The options of a form that were not ticked say nothing: "[ ] absent [x] suspected" is "suspected"."""
+    edits: list[Edit] = []
+    position = 0
+    for line in text.split("\n"):
+        if _HAS_CHECKED.search(line):
+            empty = _EMPTY_AFTER if _OPTION_FIRST.search(line) else _EMPTY_OPTION
+            edits += [(position + m.start(), position + m.end(), "") for m in empty.finditer(line)]
+            edits += [(position + m.start(), position + m.end(), "") for m in _CHECKED_BOX.finditer(line)]
+        position += len(line) + 1
+    return edits
+
+
+def _spoken_numbers(text: str) -> list[Edit]:
+    """Dictated numbers ("one point two by zero point eight centimeters", "psa of six point two")."""
+    edits = []
+    for match in _SPOKEN_NUMBER.finditer(text):
+        if not match["decimals"] and not match["after"]:
+            continue
+        digits = _spoken_value(match)
+        if digits is not None:
+            end = match.end("decimals") if match["decimals"] else match.start("after")
+            edits.append((match.start(), end, digits))
+    return edits
+
+
+def _spoken_value(match: re.Match[str]) -> str | None:
+    if not (match["hundred"] or match["tens"] or match["small"]):
+        return None
+    hundreds = 0 if not match["hundred"] else 200 if match["hundred"].lower().startswith("two") else 100
+    tens = _TENS[match["tens"].lower()] if match["tens"] else 0
+    ones = int(_UNITS[(match["ones"] or match["small"] or "zero").lower()])
+    decimals = "".join(_UNITS[word] for word in (match["decimals"] or "").lower().split())
+    return f"{hundreds + tens + ones}{'.' + decimals if decimals else ''}"
+
+
+def _commands(text: str) -> list[Edit]:
+    """Dictation commands that were typed out as words ("comma", "new paragraph")."""
+    if len(_COMMAND_GATE.findall(text)) < 2:
+        return []
+    signs = {"line": "\n", "comma": ", ", "stop": ". ", "colon": ": "}
+    return [(match.start(), match.end(), signs[match.lastgroup or "comma"]) for match in _COMMAND.finditer(text)]
 
 
 def repair_edits(text: str) -> list[Edit]:
@@ -49,9 +175,25 @@ def repair_edits(text: str) -> list[Edit]:
         edits += [(m.start(), m.end(), "Gleason") for m in _GLEASON.finditer(text) if m[0].lower() != "gleason"]
     if " plus " in lower:
         edits += [(m.start(), m.end(), _sum(m)) for m in _SPOKEN_SUM.finditer(text)]
+    if " comma" in lower or "new paragraph" in lower or "new line" in lower or " period" in lower:
+        edits += _commands(text)
+    if _SPOKEN_GATE.search(text):
+        edits += _spoken_numbers(text)
+    edits += [(m.start(), m.end(), "I") for m in _SMALL_L.finditer(text)]
+    if "[" in text or "(x)" in lower or "\u2610" in text:
+        edits += _unchecked(text)
+    edits += [(m.start(), m.end(), "l") for m in _CAPITAL_I.finditer(text)]
+    edits += [(m.start(), m.end(), _cased(m[0], text[m.start() : m.end()])) for m in _MISREAD_GATE.finditer(lower)]
     edits += [(m.start(), m.end(), "1") for m in _VERSION_CONFUSION.finditer(text)]
     edits += _numbers(text)
     return _ordered(edits)
+
+
+def _cased(token: str, written: str) -> str:
+    """The word that was misread, in capitals where the others of it are."""
+    word = _MISREAD[token]
+    letters = [character for character in written[1:] if character.isalpha()]
+    return word.upper() if letters and all(character.isupper() for character in letters) else word
 
 
 def _spoken_rads(text: str) -> list[Edit]:

@@ -31,6 +31,12 @@ _LOOSE = re.compile(r"[ \t]*(?:$|\n|[*_=#\-]{2,}|:|-\s|\.\s*\n)")
 _COLON = re.compile(r"[ \t]*(?:\([^()\n]{0,60}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}(?=\s)|[ \t]+-[ \t])")
 _LINE_END = re.compile(r"[ \t*_=#\-.>\])]*(?:\n|$)")
 _TEXT_FOLLOWS = re.compile(r"[ \t]+(?:[A-Z][a-z]|\d|[AI] |PI-?\s?RADS|[A-Z]{2,3}\s[a-z\d])")
+_SPOKEN_HEADINGS = frozenset(("findings", "impression", "conclusion", "indication", "technique"))
+_SPOKEN_BODY = re.compile(
+    r"[ \t]+(?:the|there (?:is|are)|an?|no|prostate|gland|psa|pi[- ]?rads|pirads|multiple|normal|lesion|elevated|multiparametric|left|right)\b",
+    re.IGNORECASE,
+)
+"""What follows a heading that was dictated without its colon."""
 _ADDENDUM_TAIL = re.compile(r"[^\n:]{0,60}:")
 
 
@@ -97,6 +103,8 @@ def _heading_end(text: str, hit: Hit) -> int | None:
         tail = _ADDENDUM_TAIL.match(text, hit.end)
         return tail.end() if tail else hit.end
     if hit.label == "signature" and is_line_start and words[0].isupper() and " " in words:
+        return hit.end
+    if is_line_start and words.lower() in _SPOKEN_HEADINGS and _SPOKEN_BODY.match(text, hit.end):
         return hit.end
     if words.isupper() and len(words) > 4 and _followed_by_text(text, hit.end):
         return hit.end

@@ -41,8 +41,10 @@ _MARKER = re.compile(
     r"(?P<letter>[A-Z])[.)][ \t]+)"
 )
 _MARKER_ONLY = re.compile(r"[ \t]*(?:\(?\d{1,2}|\(?[A-Za-z]|[ivxIVX]{1,4})[.)]?$")
-_COLUMN_GAP = re.compile(r"[^\s.:;,?!] {2,}(?=\S)")
+_COLUMN_GAP = re.compile(r"[^\s.:;,?!] {2,}(?=\S)|\S {4,}(?=\S)")
 """Columns set with blanks; two blanks after a full stop are a typist's habit."""
+_LABEL_ROW = re.compile(r"\s*(?:lesion|target|roi) ?#?\w{1,2}(?:\s{2,}(?:lesion|target|roi) ?#?\w{1,2})+\s*", re.IGNORECASE)
+"""The heading of a table whose columns are lesions, without a title of its own for the first column."""
 _LINE = re.compile(r"[^\n]+")
 
 
@@ -67,7 +69,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
 
 
 def _is_row(line: str) -> bool:
-    return "|" in line or "\t" in line.strip() or ("  " in line and len(_COLUMN_GAP.findall(line)) >= 2)
+    return "|" in line or "\t" in line.strip() or ("  " in line and (len(_COLUMN_GAP.findall(line)) >= 2 or _LABEL_ROW.fullmatch(line) is not None))
 
 
 def _line_units(text: str, start: int, end: int, paragraph: int, line: int) -> list[Sentence]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from weakbox.extractors.extractor import abstain
 from weakbox.extractors.grammar.pathology.assembly import Assembled, assemble
@@ -15,10 +16,11 @@ from weakbox.extractors.grammar.pathology.blocks import lay_out
 from weakbox.extractors.grammar.pathology.case_level import case_cores, mask_past, overall_grade, read_case, read_procedure
 from weakbox.extractors.grammar.pathology.diagnoses import diagnostic_starts
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
+from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS
 from weakbox.extractors.grammar.pathology.passages import Role, find_passages
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.extractors.grammar.pathology.sites import with_site_lines
-from weakbox.extractors.grammar.pathology.specimens import GRADE_FIELDS, Reader
+from weakbox.extractors.grammar.pathology.specimens import Reader
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
 from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
@@ -42,6 +44,7 @@ _INJECTION = re.compile(
     r"|benign|\"|\{)",
     re.IGNORECASE,
 )
+_CONFUSED_DIGIT = re.compile(r"(?<![\w.])[lI|](?=\d{1,2}\s?(?:%|mm\b))")
 _MASKED_VALUE = re.compile(r"\b(?:gleason|score|grade group|isup|cores?)\W{0,3}(?:score|sum|is|of|:|=|\s)*$", re.IGNORECASE)
 _OCR_FACTOR = 0.85
 
@@ -52,11 +55,11 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
         return abstain(report, ORGAN.name, SOURCE, "wrong_organ", "the report speaks of another organ")
     passages = find_passages(text, sections)
     injected = [_sentence_around(text.text, *match.span()) for match in _INJECTION.finditer(text.text)]
-    masked = mask_past(blank(with_site_lines(text), injected), passages)
+    masked = mask_past(blank(_CONFUSED_DIGIT.sub("1", with_site_lines(text)), injected), passages)
     procedure = read_procedure(masked, passages)
     reader = Reader(text=masked, diagnostic=diagnostic_starts(masked), procedure=None if procedure is None else str(procedure.value))
     layout = lay_out(masked, passages, reader.procedure)
-    reader = reader.with_other_parts(layout.blocks)
+    reader = replace(reader, text=blank(reader.text, layout.ignored)).with_other_parts(layout.blocks)
     stated, everything = read_case(reader, layout.case_level)
     specimens = assemble(reader, layout.blocks)
     specimens = _with_case_facts(reader, specimens, layout.case_level, everything, stated)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, largest
-from weakbox.extractors.grammar.radiology_exam import ExamReading, read_psa, read_psa_density, read_version, read_volume
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, ExamReading, largest
+from weakbox.extractors.grammar.radiology_exam import read_version, read_volume
 from weakbox.extractors.grammar.radiology_lesions import SectionReading, read_section
 from weakbox.extractors.grammar.radiology_merge import apply_addendum, fill_single_lesion, merge_sections
+from weakbox.extractors.grammar.radiology_psa import read_psa, read_psa_density
 from weakbox.extractors.grammar.radiology_staging import read_staging
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, build_view
 from weakbox.organs.prostate import ORGAN, RADIOLOGY

@@ -24,6 +24,14 @@ class Candidate:
     flags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExamReading:
+    """A value of the exam and the flags that go with it; ``candidate`` is None where only a flag remains."""
+
+    candidate: Candidate | None = None
+    flags: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """A lesion being read; values are filled, not overwritten, unless an addendum says so."""
@@ -79,8 +87,15 @@ def location_candidates(location: Location, offset: int, *, rule: str, confidenc
     }
 
 
+_SAME_LABEL = 10.0
+"""A label outweighs everything: what the sections say differently of "Lesion 1" is a conflict in one lesion."""
+
+
 def agreement(left: Draft, right: Draft) -> float | None:
     """How much two drafts speak for one lesion; None where they cannot be one."""
+    total = _label(left, right)
+    if total is not None and total >= _SAME_LABEL:
+        return total
     total = 0.0
     for compare in _COMPARISONS:
         points = compare(left, right)
@@ -95,7 +110,7 @@ def _label(left: Draft, right: Draft) -> float | None:
         return 0.0
     first, second = str(left.label.value).upper(), str(right.label.value).upper()
     if first == second:
-        return 10.0
+        return _SAME_LABEL
     return None if first.isdigit() == second.isdigit() else 0.0
 
 

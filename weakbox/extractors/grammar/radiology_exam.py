@@ -1,152 +1,15 @@
-"""What a prostate MRI report states of the exam: PSA, PSA density, gland volume, PI-RADS version."""
+"""What a prostate MRI report states of the exam: gland volume and PI-RADS version."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from weakbox.extractors.grammar import radiology_mentions as mentions
-from weakbox.extractors.grammar.radiology_drafts import Candidate
+from weakbox.extractors.grammar.radiology_drafts import Candidate, ExamReading
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Located, Role, View, is_prior
 from weakbox.text.normalise import Normalised
 from weakbox.text.quantities import Quantity, find_volumes, parse_number
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExamReading:
-    """A value of the exam and the flags that go with it; ``candidate`` is None where only a flag remains."""
-
-    candidate: Candidate | None = None
-    flags: tuple[str, ...] = ()
-
-
-_PSA = re.compile(
-    r"psa(?<![^\W_]psa)(?<!(?<!\bs)-psa)(?![\w])(?!\s*(?:-\s*)?(?:d\b|density|dens\b|dt\b|velocity|doubling|kinetics|ratio|"
-    r"derivative))(?<!free psa)(?<!free-psa)(?<!percent psa)(?<!% psa)"
-)
-_NUMBER = re.compile(
-    r"(?<![\w./,-])(?P<operator>[<>~]\s?)?(?P<value>\d{1,5}(?:[.,]\d{1,3})?)(?!\d|(?!u?g|n|mcg)[a-z_]|/|[.,]\d|\s?(?:%|mm\b|cm\b|"
-    r"cc\b|ml\b|months?|years?|weeks?|days?|yo\b|y/o|-year|x\s?\d|/\d))(?=(?P<unit>\s?(?:ng\s?/\s?ml|ug\s?/\s?l|ng/dl|ng\b|u?g/l|"
-    r"mcg/l)))?"
-)
-_YEAR = re.compile(r"(?:19|20)\d\d$")
-_PSA_STOP = re.compile(
-    r"\n\s*\n|\bpsa[- ]?(?:d|density)\b|\bdensity\b|\bfree\b|\bdoubling\b|\bvelocity\b|\bgleason\b|\bpi-?rads\b|\bvolume\b|\bprior "
-    r"biops|\bbiops|\bage\b|\bprostate\b|\bmri\b|;|\.\s+[a-z]|\bgleason|\bratio\b|\blesion|\bcores?\b"
-)
-_ARROW = re.compile(
-    r"^\s*(?:ng\s?/\s?ml\s*)?(?:\([^)]{0,20}\)\s*)?(?:-?-?>|=>|to\b|,?\s*then\b|,?\s*now\b|,?\s*currently\b|,?\s*most recently\b|"
-    r"rising to|increased to|increasing to|,)\s*(?:ng)?"
-)
-_MASK_AFTER = re.compile(r"^\W{0,4}(?:level|value|is|was|of|:|\s)*\s*$")
-
-
-def read_psa(view: View) -> ExamReading:
-    """The latest total PSA: not its density, ratio, velocity; a masked number stays open with a flag."""
-    lower = view.text.lower
-    found: list[Candidate] = []
-    flags: set[str] = set()
-    for match in _PSA.finditer(lower):
-        stop = _PSA_STOP.search(lower, match.end(), match.end() + 110)
-        end = stop.start() if stop else min(len(lower), match.end() + 110)
-        masked = view.text.masked_in(match.end(), min(end, match.end() + 22))
-        candidate = _psa_value(lower, match.start(), match.end(), end)
-        if masked is not None and (candidate is None or candidate.words[0][1] > masked[0]):
-            flags.add("masked")
-            continue
-        if candidate is not None:
-            found.append(candidate)
-    if not found:
-        return ExamReading(flags=tuple(sorted(flags)))
-    amended = [(clause.start, clause.end) for clause in view.clauses if clause.role is Role.ADDENDUM]
-    corrected = [candidate for candidate in found if any(start <= candidate.words[0][0] < end for start, end in amended)]
-    return ExamReading(candidate=_latest(corrected or found, lower))
-
-
-_CURRENT = re.compile(r"\b(?:current|latest|most recent|last|now|today|recent)\b[^.;\n]{0,25}$")
-
-
-def _latest(found: list[Candidate], lower: str) -> Candidate:
-    current = [candidate for candidate in found if _CURRENT.search(lower[max(0, candidate.words[0][0] - 40) : candidate.words[0][0]])]
-    return (current or found)[0]
-
-
-def _psa_value(lower: str, start: int, after: int, end: int) -> Candidate | None:
-    numbers = [match for match in _NUMBER.finditer(lower, after, end) if not _is_date_part(lower, match)]
-    numbers = [match for match in numbers if not is_prior(lower, match.start("value"), match.end("value"))]
-    if not numbers or numbers[0].start() - after > 60:
-        return None
-    chosen = _last_of_series(lower, numbers)
-    flags = ("operator",) if chosen["operator"] and chosen["operator"].strip() in "<>" else ()
-    unit_end = chosen.end("unit") if chosen["unit"] else chosen.end("value")
-    words = ((start, unit_end),) if chosen is numbers[0] else ((chosen.start("value"), unit_end),)
-    value = parse_number(chosen["value"])
-    return Candidate(value=value, words=words, rule="psa", confidence=0.95 if chosen["unit"] else 0.9, flags=flags)
-
-
-def _is_date_part(lower: str, match: re.Match[str]) -> bool:
-    if _YEAR.match(match["value"]) and not match["unit"]:
-        return True
-    before = lower[max(0, match.start() - 12) : match.start()]
-    return bool(re.search(r"(?:\d[/.-]|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)\w*\.?\s)$", before))
-
-
-def _last_of_series(lower: str, numbers: list[re.Match[str]]) -> re.Match[str]:
-    """ "4.2 -> 6.1 -> 7.8" and "from 4.2 to 7.8" end with the latest; otherwise the first number counts, or the one of the latest year."""
-    chosen = numbers[0]
-    years = [(_year_beside(lower, number), -index) for index, number in enumerate(numbers)]
-    if len(numbers) > 1 and all(year for year, _ in years):
-        return numbers[-max(years)[1]]
-    for number in numbers[1:]:
-        between = lower[chosen.end() : number.start()]
-        if re.search(r">|\bto\b|\bthen\b|\bnow\b|\bcurrently\b|\bmost recent", between) or re.search(
-            r"\bfrom\s*$", lower[max(0, chosen.start() - 6) : chosen.start()]
-        ):
-            chosen = number
-        else:
-            break
-    return chosen
-
-
-_YEAR_AFTER = re.compile(r"\s*(?:ng/ml\s*)?[(\[]?\s*(?:in\s+|on\s+)?(?:\w{3,9}\.?\s+|\d{1,2}[/.-]){0,2}(?P<year>(?:19|20)\d\d)")
-_YEAR_BEFORE = re.compile(r"(?P<year>(?:19|20)\d\d)\)?\s*[:=-]?\s*$")
-
-
-def _year_beside(lower: str, number: re.Match[str]) -> int:
-    end = number.end("unit") if number["unit"] else number.end("value")
-    after = _YEAR_AFTER.match(lower, end)
-    before = _YEAR_BEFORE.search(lower[max(0, number.start() - 8) : number.start()])
-    match = before or after
-    return int(match["year"]) if match else 0
-
-
-_DENSITY = re.compile(
-    r"(?:\bpsa[- ]?d(?:ensity|ens)?\b|\bpsa density\b|\bdensity of psa\b|\bpsa "
-    r"dens\.?)(?:\s*\(psad?\))?(?P<gap>[^\n;]{0,45}?)(?<![\w.,])(?P<operator>[<>~]\s?)?(?P<value>[0-4]?[.,]\d{1,3}|"
-    r"[0-4](?![\d/.,]))(?!\d|[.,]\d)(?P<unit>\s?ng\s?/\s?ml(?:\s?/\s?(?:cc|ml|cm3|g)|2|\^2)?)?"
-)
-_DENSITY_STOP = re.compile(r"\bpsa\b|threshold|cut-?off|above|greater than|pi-?rads|volume\s*(?:of|:)")
-
-
-def read_psa_density(view: View) -> ExamReading:
-    """PSA density as stated; the first current one counts."""
-    lower = view.text.lower
-    for match in _DENSITY.finditer(lower):
-        if (
-            _DENSITY_STOP.search(match["gap"])
-            or is_prior(lower, match.start("value"), match.end("value"))
-            or view.text.masked_in(match.start(), match.start("value"))
-        ):
-            continue
-        end = match.end("unit") if match["unit"] else match.end("value")
-        flags = ("operator",) if match["operator"] and match["operator"].strip() in ("<", ">") else ()
-        return ExamReading(
-            candidate=Candidate(
-                value=parse_number(match["value"]), words=((match.start(), end),), rule="psa_density", confidence=0.95, flags=flags
-            )
-        )
-    return ExamReading()
 
 
 _GLAND = re.compile(r"\b(?:prostat\w*|(?<!mid )(?<!mid-)gland\w*|whole[- ]gland)\b")
@@ -164,7 +27,10 @@ _UNITLESS = re.compile(
     r"\b(?:prostat\w+|gland|whole[- ]gland)\s+(?:gland\s+)?(?:volume|size)\s*(?:[(\[](?:ml|cc|cm3|g)[)\]])?\s*(?:is|was|of|"
     r"[:=])?\s*(?:approximately |about |~)?(?P<value>\d{2,3}(?:[.,]\d)?)(?![\d.,]\d|\d|\s?(?:mm|cm|x|\*|%|-))"
 )
-_BARE_VOLUME = re.compile(r"(?:^|\n|\.\s)volume(?: is| of|:| =)?\s*(?P<value>\d{2,3}(?:\.\d)?)(?=[,;\n]|\.\s|\.?$)")
+_BARE_VOLUME = re.compile(
+    r"(?:^|\n|\.\s|\s{2}|[|,;]\s?)(?:total |gland |prostate )?vol(?:ume)?\.?(?: is| of|\s?:|\s?=)?\s*(?P<value>\d{2,3}(?:\.\d)?)"
+    r"(?=[,;|\n]|\.\s|\s{2}|\.?$|\s?\()"
+)
 _BARE_LABEL = re.compile(r"\bvolume\s*[(\[](?:ml|cc|cm3)[)\]]\s*[:=]?\s*(?P<value>\d{2,3}(?:[.,]\d)?)(?!\d|\s?[x*])")
 
 
@@ -204,7 +70,7 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     """0 where the volume is of something else; more where the words name the whole gland."""
     start = max(clause.start, quantity.start - 130)
     lead = lower[start : quantity.start]
-    lead = re.split(r";|(?<!vol)\.\s", lead)[-1]
+    lead = re.split(r";|(?<!vol)(?<!approx)(?<!\bca)(?<!\best)\.\s", lead)[-1]
     if is_prior(lower, quantity.start, quantity.end) or quantity.value < 5 or quantity.value > 900:
         return 0
     after = lower[quantity.end : min(clause.end, quantity.end + 30)]

@@ -210,7 +210,8 @@ def _read_region(facts: Facts, clause: Clause, view: View) -> None:
         return
     outer = view.locations.within(region.parent.start, region.parent.end) if region.parent else []
     location = location_of([*outer, *view.locations.within(region.start, region.end)])
-    facts.is_placed_by_heading = not facts.has_place
+    own = place_tokens(clause, view)
+    facts.is_placed_by_heading = not facts.has_place or all(region.start <= token.start < region.end for token in own)
     for name, candidate in location_candidates(location, 0, rule="location_of_heading", confidence=0.85).items():
         facts.values.setdefault(name, candidate)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, location_candidates
-from weakbox.extractors.grammar.radiology_facts import NEGATED_LESION, Facts, is_asserted, read_facts, size_candidate
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft
+from weakbox.extractors.grammar.radiology_facts import NEGATED_LESION, Facts, is_asserted, read_facts
 from weakbox.extractors.grammar.radiology_mentions import LabelMention
+from weakbox.extractors.grammar.radiology_several import Values, place_groups, respective_values
 from weakbox.extractors.grammar.radiology_tables import (
     TableHead,
     cells_of,
@@ -19,8 +20,6 @@ from weakbox.extractors.grammar.radiology_tables import (
     row_column,
 )
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
-from weakbox.text.locations import location_of
-from weakbox.text.quantities import Measured
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +76,7 @@ def read_section(clauses: list[Clause], view: View) -> SectionReading:
     """Read one section's clauses in order."""
     reading = SectionReading(role=clauses[0].role, section=clauses[0].section)
     for clause in clauses:
-        if view.is_silent(clause):
+        if view.is_silent(clause) and not (clause.is_row and (reading.head is not None or read_head(clause, view))):
             continue
         if clause.is_row:
             _read_table_row(reading, clause, view)
@@ -100,7 +99,7 @@ def _read_table_row(reading: SectionReading, clause: Clause, view: View) -> None
     if head is not None:
         reading.head, reading.columns = (
             head,
-            [_column_draft(clause, view, index) for index in range(1, len(head.titles))] if head.is_transposed else [],
+            [_column_draft(clause, view, index) for index in range(-len(head.titles) + 1, 0)] if head.is_transposed else [],
         )
         reading.drafts += reading.columns
         return
@@ -186,9 +185,12 @@ def _stated_labels(clause: Clause, view: View, cut: str) -> list[LabelMention] |
     return kept
 
 
+_BRACKETS = re.compile(r"^\s*\([^()]{0,40}\)")
+
+
 def _is_blank_lesion(label: LabelMention, clause: Clause, view: View) -> bool:
     """A label followed by nothing is a heading; followed by "none" it is no lesion."""
-    rest = view.text.lower[label.end : clause.end].strip(" :.-=()")
+    rest = _BRACKETS.sub(" ", view.text.lower[label.end : clause.end]).strip(" :.-=()")
     return bool(rest) and not view.categories.within(label.end, clause.end)
 
 
@@ -212,7 +214,11 @@ def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: F
                 draft.label = Candidate(value=value, words=(span,), rule="label", confidence=0.97)
             if draft not in drafts:
                 drafts.append(draft)
-    for draft in drafts:
+    groups = respective_values(clause, view)
+    for index, draft in enumerate(drafts):
+        if len(groups) == len(drafts):
+            for name, candidate in groups[index].items():
+                draft.fill(name, candidate)
         _apply(draft, facts)
         draft.is_lesion_word = True
         if len(drafts) > 1:
@@ -267,6 +273,10 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None
 
 
 def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, cut: str) -> None:
+    groups = respective_values(clause, view, facts.count)
+    if groups and not facts.is_negative:
+        _read_respective(reading, clause, groups, facts)
+        return
     is_plural = facts.count > 1 and clause.parts == 1 and (facts.is_scored or facts.is_lesion_word or facts.is_suspicious)
     if is_plural and _read_several(reading, clause, view, facts):
         return
@@ -308,8 +318,12 @@ def _is_of_a_zone(facts: Facts) -> bool:
     is_low = score is not None and isinstance(score.value, int) and score.value <= 2
     if not is_low or "size_mm" in facts.values:
         return False
-    return (facts.is_placed_by_heading and not facts.has_noun) or not (
-        "side" in facts.values or "levels" in facts.values or facts.is_lesion_word
+    side = facts.values.get("side")
+    is_of_both = side is not None and side.value == "bilateral" and "levels" not in facts.values and not facts.is_lesion_word
+    return (
+        is_of_both
+        or (facts.is_placed_by_heading and not facts.has_noun)
+        or not ("side" in facts.values or "levels" in facts.values or facts.is_lesion_word)
     )
 
 
@@ -450,19 +464,11 @@ def _conflicts(current: Draft, facts: Facts) -> bool:
     return False
 
 
-_GROUP = re.compile(r",|;|\band\b|\bas well as\b|&")
-
-
 def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Facts) -> bool:
     """ "Two foci, both PI-RADS 4, left base and left apex": one lesion a place; otherwise as many alike as are counted."""
-    groups = _place_groups(clause, view)
+    groups = place_groups(clause, view)
     if len(groups) == facts.count:
-        for location in groups:
-            draft = _open(reading, clause)
-            for name, candidate in location.items():
-                draft.fill(name, candidate)
-            _share(draft, facts, ("pirads", "likert"))
-            draft.is_lesion_word = True
+        _open_each(reading, clause, groups, facts, ("pirads", "likert"))
         return True
     if reading.drafts and not facts.has_place:
         return False
@@ -475,25 +481,34 @@ def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Fa
     return True
 
 
-def _share(draft: Draft, facts: Facts, names: tuple[str, ...]) -> None:
+def _open_each(reading: SectionReading, clause: Clause, groups: Sequence[Values], facts: Facts, shared: Sequence[str]) -> None:
+    for group in groups:
+        draft = _open(reading, clause)
+        for name, candidate in group.items():
+            draft.fill(name, candidate)
+        _share(draft, facts, shared)
+        draft.is_lesion_word = True
+
+
+_SHARED_PLACE = ("side", "zone", "levels", "positions")
+
+
+def _read_respective(reading: SectionReading, clause: Clause, groups: Sequence[Values], facts: Facts) -> None:
+    """Lists with "respectively": the lesions that stand open already take the values, otherwise each member is one."""
+    open_drafts = [draft for draft in reading.drafts if draft.section == clause.section]
+    if not any("side" in group or "zone" in group for group in groups) and not facts.has_place and len(open_drafts) == len(groups):
+        for draft, group in zip(open_drafts, groups, strict=True):
+            for name, candidate in group.items():
+                draft.fill(name, candidate)
+        return
+    is_placed = any(name in group for group in groups for name in _SHARED_PLACE)
+    _open_each(reading, clause, groups, facts, () if is_placed else _SHARED_PLACE)
+
+
+def _share(draft: Draft, facts: Facts, names: Sequence[str]) -> None:
     for name in names:
         draft.fill(name, facts.values.get(name))
 
 
 def _place_matches(draft: Draft, facts: Facts) -> bool:
     return draft.has_place and not _conflicts(draft, facts)
-
-
-def _place_groups(clause: Clause, view: View) -> list[dict[str, Candidate]]:
-    lower = view.text.lower
-    bounds = [clause.start, *(match.start() for match in _GROUP.finditer(lower, clause.start, clause.end)), clause.end]
-    groups = []
-    for start, end in itertools.pairwise(bounds):
-        location = location_of(view.locations.within(start, end))
-        if (location.side or location.zone) and (location.levels or location.zone or location.side):
-            group = location_candidates(location, 0, rule="location_of_list", confidence=0.85)
-            sizes = [size for size in view.sizes.within(start, end) if size.measured is Measured.LESION]
-            if sizes:
-                group["size_mm"] = size_candidate(sizes[0])
-            groups.append(group)
-    return groups

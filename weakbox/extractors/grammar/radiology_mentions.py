@@ -73,8 +73,9 @@ _LIKERT_SYSTEM = re.compile(
     r"\blikert\b|\bucla\b|suspicion (?:score|level)|(?:five|5)-point (?:scale|scoring|likert)|institutional (?:scale|scor)"
 )
 _VERSION_AFTER = re.compile(
-    rf"{RADS}(?:\s*[(,]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category))*,?\s*[(\[]?\s*"
-    r"(?:v(?:ersion|er|\.)?\s*\.?\s*(?P<a>2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?P<b>2\.1|2\.0|1\.0)(?!\d))"
+    rf"{RADS}(?:_(?=version))?(?:\s*[(,]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category|according to|as per|per|"
+    r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|[1-5](?= (?:according|per|as|using|based|\(v))))*,?\s*[(\[]?\s*"
+    r"(?:v(?:ersion|er|\.)?\s*[.=:]?\s*(?P<a>2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?P<b>2\.1|2\.0|1\.0)(?!\d))"
 )
 _VERSION_BEFORE = re.compile(r"\bv(?:ersion|\.)?\s*\.?\s*(?P<c>2\.1|2\.0|2|1)\s+(?:of\s+)?(?:the\s+)?$")
 
@@ -181,12 +182,13 @@ def find_likert(lower: str) -> list[Mention]:
 
 _NOUN = r"(?:lesions?|targets?|rois?|regions? of interest)"
 _LABEL = re.compile(
-    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?\s*[:#]?\s*#?\s*|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
+    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?[\s_]*[:#]?\s*#?\s*|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
     rf"observation|abnormality|tumou?r)\s+#?(?=[1-9]\d?\s*[:.)(]|[a-h]\s*[:)]))"
     r"(?P<first>[1-9]\d?|[a-h]|iv|i{1,3}|v)(?![\w]|[.,]\d|\s?(?:mm|cm|ml|cc|x\s?\d|-\s?\d+\s?(?:mm|cm)|foci|lesions?|nodules?|of "
     r"(?:the|interest)|/5))"
     r"(?:\s*(?:\+|&|and|,|/)\s*(?:lesion\s+)?(?P<second>[1-9]|[b-h])(?!\w|[.,]\d|\s?(?:mm|cm|/5)))?(?:\s*(?:\+|&|and|"
     r",)\s*(?P<third>[1-9]|[c-h])(?!\w|[.,]\d|\s?(?:mm|cm)))?"
+    r"|(?:^|(?<=\n))[ \t•*-]*l(?P<short>[1-9])(?=\s*[:=(])"
     r"|(?<![\w#])#\s?(?P<hash>[1-9])(?![\w.,]\d|\d)"
 )
 _IS_PLURAL = re.compile(r"lesions|targets|rois|regions")
@@ -208,7 +210,7 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
     for match in _LABEL.finditer(lower):
         if match.start() and lower[match.start() - 1].isalnum():
             continue
-        groups = [name for name in ("first", "second", "third", "hash") if match[name]]
+        groups = [name for name in ("first", "second", "third", "hash", "short") if match[name]]
         spans = tuple(match.span(name) for name in groups)
         if any(text[start].isalpha() and not text[start:end].isupper() for start, end in spans):
             continue
@@ -217,7 +219,7 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
         found.append(
             LabelMention(values=tuple(text[start:end] for start, end in spans), start=match.start(), end=spans[-1][1], spans=spans)
         )
-    return found
+    return found if "\nl1" in f"\n{lower}" else [label for label in found if lower[label.start : label.end].strip(" \t•*-")[:1] != "l" or label.end - label.start > 4]
 
 
 _T2 = r"t2(?:[-\s]?(?:w(?:eighted)?i?|wi))?"
@@ -245,10 +247,11 @@ _TRIPLE = re.compile(
 )
 _DCE_SCORE = re.compile(
     r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
-    r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positive|negative|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b|no\b(?!\s+\w)|"
+    r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+|-ve))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
+    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b|no\b(?!\s+\w)|"
     r"present\b|absent\b|none\b)"
 )
+_DCE_AFTER = re.compile(r"(?P<value>positiv|negativ)e (?:on |for |in )?(?:dce(?!\w)|dynamic contrast|early enhancement|contrast enhancement|perfusion)")
 _ENHANCEMENT = re.compile(r"(?:hyper-?)?enhanc(?:e[ds]?|ing|ement)?\b|uptake\b|wash-?in\b|perfusion\b")
 _EARLY = re.compile(
     r"\b(?:early|focal|avid|asymmetric(?:al)?|abnormal|increased|brisk|rapid|arterial|suspicious|corresponding|"
@@ -274,6 +277,8 @@ _DCE_WORDS = {
     "none": "negative",
     "pos": "positive",
     "neg": "negative",
+    "+ve": "positive",
+    "-ve": "negative",
 }
 
 
@@ -327,13 +332,16 @@ def _triple(match: re.Match[str]) -> list[Mention]:
 
 
 def _dce_word(token: str) -> str | None:
-    if token.startswith(("positive", "negative")):
-        return token[:8]
+    if token.startswith(("positiv", "negativ")):
+        return f"{token[:7]}e"
     return _DCE_WORDS.get(token)
 
 
 def _contrast(lower: str, taken: list[tuple[int, int]]) -> list[Mention]:
     found = []
+    for match in _DCE_AFTER.finditer(lower):
+        found.append(Mention(kind="dce", value=f"{match['value']}e", start=match.start(), end=match.end(), rule="dce_score"))
+        taken.append(match.span())
     for match in _DCE_SCORE.finditer(lower):
         value = _dce_word(match["value"])
         if value and _is_word_start(lower, match.start()) and not _is_within(match.start(), taken):

@@ -127,11 +127,14 @@ def _absorb(known: Draft, own: Draft) -> None:
         and len(size.value) > len(before_size.value)
     ):
         known.values["size_mm"] = size
+    if {known.get("side"), own.get("side")} == {"left", "right"}:
+        known.flags.append(("side", "conflict"))
     if ("side", "conflict") in known.flags:
         known.values.pop("side", None)
         own.values.pop("side", None)
     for name, candidate in own.values.items():
-        known.fill(name, candidate)
+        if not (name == "positions" and known.get("zone") == "AFS"):
+            known.fill(name, candidate)
     known.label = known.label or own.label
     known.start = min(known.start, own.start)
     known.is_suspicious |= own.is_suspicious

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate
@@ -21,7 +22,7 @@ _SUSPECTED = re.compile(
     r"\b(?:possib\w+|questionable|equivocal|worrisome|cannot be (?:entirely |completely |fully )?(?:excluded|ruled out)|can ?not "
     r"(?:be )?(?:entirely |completely )?(?:exclude|rule out|excluded)|could not be excluded|not (?:be )?(?:entirely |completely "
     r")?excluded|suspicious|suspected|(?<!low )suspicion|"
-    r"concerning|concern\b|(?:probabl\w+|likely)\b(?! (?:reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
+    r"concerning|concern\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
     r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal|grade 1|grade 2|irregular\w*|"
     r"bulg\w+|obscur\w+|query|\?)"
 )
@@ -38,11 +39,23 @@ _NOT_ASSESSED = re.compile(
 _NEUTRAL_SV = re.compile(r"\b(?:atroph\w+|small\b|symmetric\w*|dilated|ha?emorrhag\w+|prominent|distended)")
 _NEUTRAL_BONE = re.compile(r"\b(?:degenerat\w+|bone islands?|ha?emangioma|arthr\w+|enostosis|benign|old fracture|spondyl\w+)")
 _NEUTRAL_CAPSULE = re.compile(r"\b(?:contact|abut\w*|smooth|broad[- ]based)\b")
+_CONTACT_ONLY = re.compile(r"\b(?:abut\w*|contact\w*|touch\w*)\b[^.;]{0,60}\b(?:without|no) (?:\w+ )?(?:bulg\w*|irregularit\w*|deformity)\W*$")
 _STOP = re.compile(r";|\.\s|\bbut\b|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b")
 _JOINT = re.compile(
     r"^[\s,/&():]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|"
     r"definite|gross|for|are|is|of)\b[\s,/&()]*)*$"
 )
+_DIRECT = re.compile(
+    r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|neg|negative|-ve|absent|n0|normal|clear|not (?:seen|present|"
+    r"identified|suspected|involved|enlarged)|unremarkable|intact|0)\b|-(?=\s*(?:$|[|,;\n]|\s{2})))"
+    r"|(?P<present>(?:yes|pos|positive|present|definite|definitely present|y)\b|\+(?:ve\b)?)"
+    r"|(?P<suspected>(?:suspected|possible|possibly|probable|probably|equivocal|likely|indeterminate|suspicious|questionable)\b|\?)"
+    r"|(?P<open>n/?a\b|not (?:assess|evaluat|applicable)\w*|unable|cannot|x\b|nx\b|_{2,}|limited))"
+    r"(?=\s*(?:$|[.,;|(\n+?\[-]|\s{2}|(?:seen|identified|present|suspected|detected|involved|enlarged|on the|at the|in the|of|both|bilaterally|left|"
+    r"right)\b))"
+)
+"""A form's answer right behind the field's name decides: "EPE: Yes - right mid, irregular bulge"."""
+_AT_FIELD = re.compile(r"(?:^|[.,;|\n•*-]|\s{2})\s*(?:(?:any|left|right|lt|rt|bilateral|both|the)\s+)?$")
 _SEVERITY = {"absent": 0, "suspected": 1, "present": 2}
 _PREFIX_NO = re.compile(r"\b(?:no|without|negative for|absence of|nor|free of|neither|not|no evidence of|no sign of)\b[^;.]*$")
 
@@ -74,7 +87,33 @@ def read_staging(view: View) -> dict[str, Candidate]:
             known = results.get(name)
             if known is None or _SEVERITY[str(candidate.value)] > _SEVERITY[str(known.value)]:
                 results[name] = candidate
-    return {**found, **amended}
+    return {**_by_stage(view), **found, **amended}
+
+
+_TNM = re.compile(
+    r"(?P<doubt>\?\s?)?\b(?:mri?|r|c|i|mp)?t(?P<t>[1-4])(?P<t_sub>[abc])?\s?,?\s?(?P<doubt_n>\?\s?)?(?:c|r)?n(?P<n>[01x])(?:\s?,?\s?(?:c|r)?m(?P<m>[01x])(?P<m_sub>[abc])?)?\b"
+)
+
+
+def _by_stage(view: View) -> dict[str, Candidate]:
+    """What a radiological TNM stage ("rT3a N0 M1b") says where no words do; a "?" before it makes it a suspicion."""
+    lower = view.text.lower
+    found: dict[str, Candidate] = {}
+    for match in _TNM.finditer(lower) if "n0" in lower or "n1" in lower or "nx" in lower else ():
+        is_read = any(clause.start <= match.start() < clause.end and clause.role in READ_ROLES for clause in view.clauses)
+        if not is_read or is_prior(lower, match.start(), match.end()):
+            continue
+        present = "suspected" if match["doubt"] else "present"
+        extent = {"a": "epe", "b": "svi"}.get(match["t_sub"] or "") if match["t"] == "3" else None
+        states = {
+            **({extent: present} if extent else {}),
+            **({"epe": "absent"} if match["t"] in "12" and not match["doubt"] else {}),
+            **({"lymph_nodes": "absent" if match["n"] == "0" else "suspected" if match["doubt_n"] else "present"} if match["n"] != "x" else {}),
+            **({"bone_metastases": "present"} if match["m_sub"] == "b" else {}),
+        }
+        for name, value in states.items():
+            found.setdefault(name, Candidate(value=value, words=(match.span(),), rule="tnm_stage", confidence=0.75))
+    return found
 
 
 def _sentences(clauses: Sequence[Clause]) -> list[list[Clause]]:
@@ -130,8 +169,29 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
     after_to = targets[index + 1].start if index + 1 < len(targets) else end
     for stop in _STOP.finditer(lower, before_from, target.start):
         before_from = stop.end()
-    stop_after = _STOP.search(lower, target.end, after_to)
-    after_to = stop_after.start() if stop_after else after_to
+    direct = _DIRECT.match(lower, target.end, after_to)
+    if direct is not None and (direct.lastgroup != "absent" or _AT_FIELD.search(lower[before_from : target.start])):
+        value = direct.lastgroup or ""
+        return None if value == "open" else _Status(value, direct.start(value), direct.end(value), False)
+    first, last = target.end, after_to
+    is_field = lower[first : first + 2].lstrip()[:1] in (":", "=") if first < last else False
+    stops = [first, *(stop.end() for stop in _STOP.finditer(lower, first, last)), last + 1] if is_field else []
+    if len(stops) > 2:
+        return _worst(
+            _status_between(lower, target, before_from if number == 0 else begin, begin, stop - 1 if stop > last else stop, is_first=number == 0)
+            for number, (begin, stop) in enumerate(itertools.pairwise(stops))
+        )
+    stop_after = _STOP.search(lower, first, last)
+    return _status_between(lower, target, before_from, first, stop_after.start() if stop_after else last, is_first=True)
+
+
+def _worst(statuses: Iterable[_Status | None]) -> _Status | None:
+    """A field's value in several parts ("L5 haemangioma; no metastasis") states the most serious of them."""
+    return max((status for status in statuses if status is not None), key=lambda status: _SEVERITY[status.value], default=None)
+
+
+def _status_between(lower: str, whole: _Target, before_from: int, after_from: int, after_to: int, *, is_first: bool) -> _Status | None:
+    target = whole if is_first else _Target(whole.name, after_from, after_from)
     before, after = lower[before_from : target.start], lower[target.end : after_to]
     if _NOT_ASSESSED.search(after) or _NOT_ASSESSED.search(before[-40:]):
         return None
@@ -143,6 +203,8 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
 
 def _weigh(target: _Target, own: str, before: str, after: str, before_from: int) -> _Status | None:
     after = re.split(r",\s+(?=(?:the|no|there|with|pi-?rads|dwi|t2|lesion|size|measur)\b)", after, maxsplit=1)[0]
+    if target.name == "epe" and "capsul" in own and _CONTACT_ONLY.search(before + own + after):
+        return None
     suspected = _first(_SUSPECTED, before, after, target, before_from)
     absent = _first(_ABSENT, before, after, target, before_from)
     if absent is None and (stated := _definite(before, after, target, before_from, is_doubted=suspected is not None and suspected[2])):

@@ -15,18 +15,18 @@ _FIELD_CELL = re.compile(r":\s*\S")
 _MEASURED_CELL = re.compile(r"\d\s*(?:mm|cm)\b")
 _CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
 _COLUMNS = (
-    ("label", re.compile(r"(?:lesion|target|roi|#|no\.?|nr\.?|id|number)(?:\s*(?:#|no\.?|number|id|label))?$")),
+    ("label", re.compile(r"(?:lesion|target|roi|#|no\.?|nr\.?|id|number|index|mark)(?:\s*[/(-]?\s*(?:#|no\.?|nr\.?|number|id|label|lesion|target|roi)\)?)*$")),
     (
         "pirads",
         re.compile(r"(?:overall |final |assessment )*(?:pi-?rads|p-?rads)\b.*|(?:overall |final |assessment )*category$|assessment$"),
     ),
     ("likert", re.compile(r".*\blikert\b.*|.*\bsuspicion\b.*|ucla.*")),
     ("score", re.compile(r"score$|overall score$|grade$")),
-    ("size", re.compile(r"(?:max(?:imum|\.)? )?(?:size|dimensions?|diameter|measurements?)\b.*")),
-    ("t2", re.compile(r"t2\w*(?: score)?$")),
-    ("dwi", re.compile(r"(?:dwi|diffusion|adc/dwi|dwi/adc)(?: score)?$")),
-    ("dce", re.compile(r"(?:dce|perfusion|enhancement)(?: score)?$")),
-    ("images", re.compile(r"(?:series|image|img|slice|se/im|ser/img)\b.*")),
+    ("size", re.compile(r"(?:max(?:imum|imal|\.)? |lesion |longest |largest |long )*(?:size|dim(?:ension)?s?\.?|diam(?:eter)?\.?|measurements?|axis|mm|cm)(?!\w).*")),
+    ("t2", re.compile(r"t2\w*(?:[ -]?(?:weighted|imaging))?(?: (?:score|category|assessment))?(?: ?\(?1-5\)?)?$")),
+    ("dwi", re.compile(r"(?:dwi|diffusion|adc|adc\s?/\s?dwi|dwi\s?/\s?adc)(?: (?:score|category|assessment))?(?: ?\(?1-5\)?)?$")),
+    ("dce", re.compile(r"(?:dce(?:-mri)?|perfusion|(?:early )?(?:contrast )?enhancement|contrast)(?: (?:score|assessment))?(?: ?\(.{1,12}\))?$")),
+    ("images", re.compile(r"(?:series|image|img|im|slice|ser?\.?\s?[/,:]\s?(?:im(?:g|age)?s?|slice))\b.*")),
     ("place", re.compile(r"(?:location|site|side|zone|level|sector|position|region|laterality|area)s?\b.*")),
 )
 
@@ -65,6 +65,8 @@ def read_head(clause: Clause, view: View) -> TableHead | None:
     spans = cells_of(clause, view)
     titles = tuple(view.text.lower[start:end].strip(" *_:") for start, end in spans)
     labels = [title for title in titles[1:] if _LABEL_CELL.match(title)]
+    if len(labels) == len(titles) - 1 and len(titles) > 1 and _LABEL_CELL.match(titles[0]):
+        return TableHead(columns=("label",) * len(titles), titles=("", *titles), is_transposed=True)
     if labels and len(labels) == len(titles) - 1:
         return TableHead(columns=(None, *("label" for _ in labels)), titles=titles, is_transposed=True)
     columns = tuple(_column(title) for title in titles)
@@ -116,11 +118,11 @@ def row_column(title: str) -> str | None:
 _LABEL = re.compile(r"(?:lesion|target|roi|#|index lesion)?\s*#?\s*(?P<label>[1-9]\d?|[A-H])\s*$", re.IGNORECASE)
 _SCORE = re.compile(r"\D{0,12}?(?P<value>[1-5])(?:\s*/\s*5)?\s*(?:\(.*|-.*)?$")
 _DCE = {
-    **dict.fromkeys(("+", "(+)", "pos", "yes", "positive"), "positive"),
-    **dict.fromkeys(("-", "(-)", "neg", "no", "negative"), "negative"),
+    **dict.fromkeys(("+", "(+)", "pos", "pos.", "yes", "y", "positive", "+ve", "early", "present", "1"), "positive"),
+    **dict.fromkeys(("-", "(-)", "neg", "neg.", "no", "n", "negative", "-ve", "absent", "none", "0"), "negative"),
 }
 _PLAIN_SIZE = re.compile(r"\s*\d{1,2}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,2}(?:[.,]\d)?){0,2}\s*$")
-_IMAGE_PAIR = re.compile(r"\s*(?P<first>\d{1,4})(?:\s*[/,]\s*(?P<second>\d{1,4}))?\s*$")
+_IMAGE_PAIR = re.compile(r"\s*(?:(?:ax(?:ial)?|sag|cor|t2w?|dwi|adc|im(?:g|age)?|slice|s)[\s.:#]*)*(?P<first>\d{1,4})(?:\s*[/,]\s*(?P<second>\d{1,4}))?\s*$")
 
 
 def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view: View) -> None:
@@ -172,7 +174,7 @@ def _fill_size(draft: Draft, title: str, span: tuple[int, int], view: View) -> N
 
 
 def _fill_images(draft: Draft, title: str, cut: str, words: tuple[tuple[int, int], ...]) -> None:
-    match = _IMAGE_PAIR.match(cut)
+    match = _IMAGE_PAIR.match(cut.lower())
     if match is None:
         return
     is_pair = match["second"] is not None

@@ -79,6 +79,8 @@ class Region:
     end: int
     last_line: int = 10**9
     """The line it reaches to: its own where words follow the heading on it, otherwise as far as the next heading."""
+    is_inline: bool = False
+    """Whether words follow the heading on its line; a labelled lesion under it has a place of its own."""
     parent: Region | None = None
     """The side ("Right:") whose levels follow on its line."""
 
@@ -192,6 +194,7 @@ def _places(view: View) -> tuple[int, ...]:
 
 
 def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
+    prior = _prior_report(text.lower)
     has_findings = any(section.kind is SectionKind.FINDINGS and section.heading is not None for section in sections)
     units: list[Clause] = []
     previous: Role = Role.FINDINGS
@@ -200,14 +203,39 @@ def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
             continue
         sentences = split_sentences(text.text, section.start, section.end)
         role = _role(section, has_findings=has_findings)
+        if prior is not None and prior[0] <= section.start < prior[1]:
+            role = Role.CONTEXT
+            has_findings_here = True
+        else:
+            has_findings_here = has_findings
         is_inside_findings = (
             previous is Role.FINDINGS and section.kind in (SectionKind.COMPARISON, SectionKind.TECHNIQUE) and _has_read(units)
         )
         units += _section_units(
-            text, sentences, number, role, later=_later_role(role, is_inside_findings=is_inside_findings, has_findings=has_findings)
+            text, sentences, number, role, later=_later_role(role, is_inside_findings=is_inside_findings, has_findings=has_findings_here)
         )
         previous = previous if is_inside_findings else role
     return units
+
+
+_REPORT_MARK = r"^[ \t=*_#<\[(-]*(?:begin |start of |text of |copy of )?(?:the )?(?:report of (?:the )?)?"
+_PRIOR_REPORT = re.compile(
+    rf"{_REPORT_MARK}(?:prior|previous|old|earlier|historical|outside)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?|mri)\b[^\n]{{0,50}}$", re.MULTILINE
+)
+_CURRENT_REPORT = re.compile(
+    rf"{_REPORT_MARK}(?:current|present|today'?s?|this|new|final)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?|mri)\b[^\n]{{0,50}}$", re.MULTILINE
+)
+_INNER_HEADING = re.compile(r"^[ \t]*(?:findings|impression|conclusion|report)\b", re.MULTILINE)
+
+
+def _prior_report(lower: str) -> tuple[int, int] | None:
+    """The stretch of an earlier report that was copied whole before or after this one, each under a line that says so."""
+    if "report" not in lower and "study" not in lower:
+        return None
+    prior, current = _PRIOR_REPORT.search(lower), _CURRENT_REPORT.search(lower)
+    if prior is None or current is None or len(_INNER_HEADING.findall(lower)) < 2:
+        return None
+    return (prior.start(), current.start()) if prior.start() < current.start() else (prior.start(), len(lower))
 
 
 def _has_read(units: list[Clause]) -> bool:
@@ -273,6 +301,7 @@ def _section_units(text: Normalised, sentences: list[Sentence], section: int, ro
 
 _ANY_LINE = 10**9
 _OPENS_LESION = re.compile(r"(?:lesion|target|roi|index lesion)\s*#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest")
+_OPENS_OWN = re.compile(r"(?:index |dominant |focal )?(?:lesion|target|roi|finding)\s*(?:no\.? ?)?#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest|location:|site:")
 _SIDE_LINE = re.compile(r"(?:left|right)(?: lobe| side| gland| prostate| hemiprostate)?\.?")
 """A line that holds nothing but a side is the heading of the lines under it."""
 _SHORT_VALUE = 40
@@ -321,6 +350,8 @@ _ZONE_HEADING = re.compile(
 
 def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Region | None, str | None, int]:
     """The sub-heading that governs a sentence, the name of a lesion field, and where its words begin."""
+    if region is not None and region.is_inline and sentence.line > region.last_line and _OPENS_OWN.match(lower, sentence.start):
+        region = None
     if region is not None and region.is_elsewhere and (sentence.line > region.last_line or _OPENS_LESION.match(lower, sentence.start)):
         region = None
     stop = min(sentence.end, sentence.start + 62)
@@ -339,7 +370,7 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
     if _ZONE_HEADING.match(name):
         is_gland_only = name in ("prostate", "prostate gland", "gland", "the prostate")
         parent = _side_above(region, sentence, name)
-        inner = Region(is_elsewhere=False, start=sentence.start, end=match.end(), last_line=sentence.line, parent=parent)
+        inner = Region(is_elsewhere=False, start=sentence.start, end=match.end(), last_line=sentence.line, is_inline=sentence.end > match.end() + 3, parent=parent)
         return (None if is_gland_only else inner), None, sentence.start
     if _ELSEWHERE.search(name):
         last_line = sentence.line if sentence.end > match.end() else _ANY_LINE
@@ -412,6 +443,8 @@ def _split(unit: Clause, view: View) -> list[Clause]:
 
 
 def _cuts(unit: Clause, view: View) -> list[int]:
+    if "respectively" in view.text.lower[unit.start : unit.end]:
+        return []
     labels = [label for label in view.labels.within(unit.start, unit.end) if len(label.values) == 1]
     if len({label.values[0] for label in labels}) > 1:
         return _label_cuts(unit, view, labels)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from weakbox.extractors.grammar.pathology.facts import Facts, TextRange
-from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, labels_of, runs
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, label_leads, label_of, label_within, labels_of, runs
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
-from weakbox.extractors.grammar.pathology.places import is_only_a_side
+from weakbox.extractors.grammar.pathology.places import is_only_a_side, location_facts
 from weakbox.extractors.grammar.pathology.sites import SiteHeading, is_site, site_heading_at, site_headings
-from weakbox.extractors.grammar.pathology.tables import find_rows
+from weakbox.extractors.grammar.pathology.tables import Row, Table, find_tables
 
 _SUMMARY = re.compile(
     r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|composite|global|case(?:[- ]level)?\s+(?:summary|gleason|grade"
@@ -23,6 +23,9 @@ _SUMMARY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OTHER_TISSUE = re.compile(r"\bnodes?\b|\blymph\b|\bmargins?\b", re.IGNORECASE)
+_OWN_COUNT = re.compile(
+    r"\d\s*(?:/|of|out\s+of)\s*\d|\bnegative\b|\bbenign\b|\bno\s+(?:tumou?r|cancer|carcinoma|malignan\w+|evidence)", re.IGNORECASE
+)
 _STRONG_SUMMARY = re.compile(
     r"overall|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final"
     r"|comment|note|conclusion|synoptic|remaining|other|rest",
@@ -51,6 +54,8 @@ class Layout:
 
     blocks: tuple[Block, ...]
     case_level: tuple[tuple[Role, TextRange], ...]
+    ignored: tuple[TextRange, ...] = ()
+    """Cells of tables that speak of something else than the contract's fields."""
 
 
 def lay_out(text: str, passages: Sequence[Passage], procedure: str | None) -> Layout:
@@ -58,26 +63,43 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None) -> La
 
     Sites name specimens of a biopsy; of a whole gland only nodes and margins on a line of their own do.
     """
-    labels = {index: labels_of(text, passage) for index, passage in enumerate(passages)}
+    tables = {index: find_tables(text, passage.start, passage.end) for index, passage in enumerate(passages)}
+    labels = {index: _outside(labels_of(text, passage), tables[index]) for index, passage in enumerate(passages)}
     scheme = choose_scheme(text, passages, labels)
     blocks: list[Block] = []
     for index, passage in enumerate(passages):
-        rows = [_row_block(passage, row) for row in find_rows(text, passage.start, passage.end)]
+        rows = [_row_block(passage, row, table) for table in tables[index] for row in table.rows]
         chosen = (
             [label for run in runs([label for label in labels[index] if label.scheme == scheme], scheme) for label in run] if scheme else []
         )
-        if rows:
-            blocks += rows
-        elif chosen and not is_numbered_list(text, passage, chosen):
-            blocks += _labelled_blocks(text, passage, chosen)
+        trailing = _trailing_blocks(text, passage)
+        if trailing:
+            blocks += trailing
+        elif chosen and not is_numbered_list(text, passage, chosen) and all(table.is_list for table in tables[index]):
+            blocks += _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
+        blocks += rows
     if _wants_sites(blocks):
         by_site = [block for passage in passages if passage.role is not Role.GROSS for block in _site_blocks(text, passage)]
         if procedure in ("prostatectomy", "turp"):
             by_site = [block for block in by_site if _is_other_tissue(text, block)] if procedure == "prostatectomy" else []
         named = [block for block in by_site if block.passage.role in _NAMING]
+        free = [block for block in by_site if block.passage.role is Role.FREE]
+        if len({block.passage.start for block in named}) < 1 < len(free):
+            named = free
         if len(named) > 1 or (named and not blocks):
             blocks = by_site
-    return Layout(blocks=tuple(blocks), case_level=tuple(_case_level(passages, blocks)))
+    ignored = tuple(cell for found in tables.values() for table in found for cell in table.ignored)
+    return Layout(blocks=tuple(blocks), case_level=tuple(_case_level(passages, blocks)), ignored=ignored)
+
+
+def _outside(labels: list[Label], tables: Sequence[Table]) -> list[Label]:
+    return [label for label in labels if not any(table.start <= label.start < table.end for table in tables)]
+
+
+def _up_to_tables(blocks: list[Block], tables: Sequence[Table]) -> list[Block]:
+    """A table that follows the labelled specimens is no part of the last of them."""
+    starts = [table.start for table in tables]
+    return [replace(block, end=min([block.end, *(start for start in starts if block.start < start)])) for block in blocks]
 
 
 _NAMING = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.MICROSCOPY)
@@ -98,12 +120,43 @@ def _labelled_blocks(text: str, passage: Passage, labels: Sequence[Label]) -> li
             context = above
             if blocks:
                 blocks[-1] = replace(blocks[-1], end=min(blocks[-1].end, above[0]))
-        before = (line_start, label.start) if label.is_inline and is_site(text, line_start, label.start) else None
+        end = following.start if following else passage.end
+        before = _site_before(text, line_start, label, end)
         if before is not None and blocks:
             blocks[-1] = replace(blocks[-1], end=min(blocks[-1].end, line_start))
-        end = following.start if following else passage.end
         blocks.append(Block(passage=passage, start=label.start, body=label.body, end=end, label=label, context=before or context))
     return _without_summary(text, blocks)
+
+
+_TRAILING = re.compile(
+    r"^[ \t]*(?:[-*•>][ \t]*)?(?P<words>[^\n\[(][^\n]*?)[ \t]*(?P<open>[\[(])[ \t]*(?:specimens?|parts?|containers?|pots?|samples?|jars?|vials?|site)"
+    r"[ \t]*#?[ \t]*(?P<id>[A-Za-z]|\d{1,2}|[IVX]{1,5})(?P<site>[ \t]*[,:;-][^\n\])]{1,60})?[\])][ \t.;]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _trailing_blocks(text: str, passage: Passage) -> list[Block]:
+    """Lines that end with the label of their specimen: "Benign prostatic tissue [specimen A, left base]"."""
+    blocks: list[Block] = []
+    for match in _TRAILING.finditer(text, passage.start, passage.end):
+        label = label_within(text, match.start("open"), match.end()) or next(iter(label_of(match["id"], match.span("id"))), None)
+        heading = match.span("site") if match["site"] else None
+        if label is None or label_leads(text, match.start(), passage.end):
+            continue
+        facts = {"_site": Fact(value=True, spans=(heading,))} if heading else {}
+        blocks.append(
+            Block(passage=passage, start=match.start(), body=match.start(), end=match.end("words"), label=label, context=heading, facts=facts)
+        )
+    return blocks if len({block.label.ordinals for block in blocks if block.label}) > 1 else []
+
+
+def _site_before(text: str, line_start: int, label: Label, end: int) -> TextRange | None:
+    """The site on the same line before a label ("Left base [specimen A]: benign"), unless the label's own site follows it."""
+    if not label.is_inline or not is_site(text, line_start, label.start):
+        return None
+    line_end = text.find("\n", label.body, end)
+    following = text[label.body : line_end if line_end >= 0 else end].split(":")[0]
+    return None if location_facts(following, 0, min(len(following), 60)) else (line_start, label.start)
 
 
 def _context_above(text: str, start: int, line_start: int) -> TextRange | None:
@@ -129,7 +182,15 @@ def _site_blocks(text: str, passage: Passage) -> list[Block]:
             continue
         span = (context.start, context.end) if context else None
         blocks.append(
-            Block(passage=passage, start=heading.start, body=heading.start, end=end, heading=(heading.start, heading.end), context=span)
+            Block(
+                passage=passage,
+                start=heading.start,
+                body=heading.start,
+                end=end,
+                label=label_within(text, heading.start, heading.end),
+                heading=(heading.start, heading.end),
+                context=span,
+            )
         )
     return _without_summary(text, blocks)
 
@@ -142,9 +203,10 @@ def _is_other_tissue(text: str, block: Block) -> bool:
     )
 
 
-def _row_block(passage: Passage, row: tuple[Label | None, TextRange, Facts]) -> Block:
+def _row_block(passage: Passage, row: Row, table: Table) -> Block:
     label, (start, end), facts = row
-    return Block(passage=passage, start=start, body=label.body if label else start, end=end, label=label, facts=facts)
+    role = Role.SPECIMEN_LIST if table.is_list else passage.role
+    return Block(passage=replace(passage, role=role), start=start, body=label.body if label else start, end=end, label=label, facts=facts)
 
 
 def _without_summary(text: str, blocks: list[Block]) -> list[Block]:
@@ -159,7 +221,8 @@ def _without_summary(text: str, blocks: list[Block]) -> list[Block]:
         )
         if match["words"].lower() in earlier and not stands_apart:
             continue
-        if _STRONG_SUMMARY.search(match["words"]) or stands_apart or match["words"].lower().startswith("total"):
+        has_own_count = _OWN_COUNT.search(text, last.body, match.start()) is not None and "core" in match["words"].lower()
+        if has_own_count or _STRONG_SUMMARY.search(match["words"]) or stands_apart or match["words"].lower().startswith("total"):
             return [*blocks[:-1], replace(last, end=match.start())]
     return blocks
 
@@ -169,7 +232,7 @@ def _case_level(passages: Sequence[Passage], blocks: Sequence[Block]) -> list[tu
     stretches: list[tuple[Role, TextRange]] = []
     for passage in passages:
         position = passage.start
-        for block in sorted((b for b in blocks if b.passage is passage), key=lambda b: b.start):
+        for block in sorted((b for b in blocks if passage.start <= b.start < passage.end), key=lambda b: b.start):
             if block.start > position:
                 stretches.append((passage.role, (position, block.start)))
             position = max(position, block.end)

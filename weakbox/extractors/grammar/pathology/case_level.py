@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from weakbox.extractors.grammar.pathology.asserted import unasserted
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
+from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
-from weakbox.extractors.grammar.pathology.specimens import GRADE_FIELDS, Reader, grade_facts, rank, read_grades_at
+from weakbox.extractors.grammar.pathology.specimens import Reader, rank
 
 _PROCEDURES = (
     (
         "prostatectomy",
         re.compile(
             r"\b(?:radical|robot\w*[- ]?(?:assisted)?|laparoscopic|retropubic|perineal|simple|total|salvage|open)?\s*"
-            r"(?:\w+\s+)?prostatectom(?:y|ies)\b|\bRALP\b|\bRRP\b|\bRARP\b|\bprostato-?vesiculectomy\b",
+            r"(?:\w+\s+)?(?:cysto-?)?prostatectom(?:y|ies)\b|\bRALP\b|\bRRP\b|\bRARP\b|\bprostato-?vesiculectomy\b",
             re.IGNORECASE,
         ),
     ),
@@ -36,8 +38,14 @@ _NOT_DONE = re.compile(
 _PROCEDURE_ROLES = (Role.SPECIMEN_LIST, Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE, Role.GROSS, Role.MICROSCOPY)
 
 _PAST = re.compile(
-    r"\b(?:previous(?:ly)?|prior|earlier|history\s+of|known|past|formerly|outside\s+(?:report|diagnosis|biopsy)|originally|initially)\b"
+    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous|prior)\s+(?:\w+\s+)?(?:diagnos[ie]s|report|reading"
+    r"|interpretation)\s*:[^\n]*"
+    r"|\b(?:previous(?:ly)?|prior|earlier|history\s+of|known|past|formerly|outside\s+(?:report|diagnosis|biopsy)|originally|initially)\b"
     r"(?P<between>[^.;\n]{0,100}?)(?:gleason|carcinoma|cancer|grade\s+group|isup|\d\s*\+\s*\d|benign|biops(?:y|ies)|HGPIN|ASAP)[^.;\n]*"
+    r"|\b(?:(?:active\s+)?surveillance|on\s+AS|h/o|hx|s/p|status\s+post|treated|diagnosed|dx'?d?|initially)\b(?![^.;\n]{0,20}\breport)"
+    r"[^.;\n]{0,60}?(?:gleason|grade\s+group|\bGG|\bG?\d\s*\+\s*\d|isup)[^.;\n]*"
+    r"|\b(?:biops(?:y|ies)|bx|TRUS|TURP)\s+(?:\(?\w{3,9}\s+)?\(?(?:19|20)\d\d\)?(?![-/.]\d)[^.;\n]{0,40}?(?:gleason|grade\s+group|\bGG|\d\s*\+\s*\d"
+    r"|isup|benign|negative)[^.;\n]*"
     r"|\b(?:biops(?:y|ies)|specimen|TURP|resection)\s+(?:of|from|in|dated|performed)\s+(?:\w+\s+)?(?:19|20)\d\d\b[^.;\n]*|\b(?:in|from"
     r"|dated)\s+(?:\w+\s+)?(?:19|20)\d\d\s*[:,(]?[^.;\n]{0,40}(?:gleason|grade\s+group|\d\s*\+\s*\d)[^.;\n]*",
     re.IGNORECASE,
@@ -92,7 +100,7 @@ def _procedures(text: str, start: int, end: int) -> list[tuple[int, str, TextRan
 
 def mask_past(text: str, passages: Sequence[Passage]) -> str:
     """The text with earlier specimens, replaced values and dismissed ones blanked, so that they are not read as current."""
-    ranges: list[TextRange] = []
+    ranges: list[TextRange] = unasserted(text)
     for passage in passages:
         ranges += passage.asides
         if passage.role in (Role.AMENDMENT, Role.ADDENDUM):

@@ -100,6 +100,7 @@ _POSITIVE_COUNT = re.compile(
 _CORES_OUT_OF = re.compile(
     rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+{_ADJECTIVES}cores?\s+(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
     rf"(?!\s*(?:mm|cm|%))"
+    rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which|these|them|the\s+latter)\b"
     rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
     rf"|show|are|is|were|was|have|has|positive|involved)",
     re.IGNORECASE,
@@ -117,17 +118,19 @@ _COUNT = re.compile(
     rf"(?!\s*(?:positive|involved|length"
     rf"|#))|(?:core|needle)\s+(?:needle\s+)?biops(?:y|ies)\b|bx\b|biops(?:y|ies)\b)|\b(?:cores?|bx|biops(?:y|ies))\s*x\s*"
     rf"(?P<times>\d{{1,2}})\b"
-    rf"|\bcores?\s*\((?:n\s*=\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm|cm|x|\d|\.))|(?<![\d.,+=/x-])"
+    rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm|cm|x|\d|\.))|(?<![\d.,+=/x-])"
     rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
     re.IGNORECASE,
 )
 _UNIT_BEFORE_CORE = re.compile(r"\b(?:mm|cm)\b", re.IGNORECASE)
 _ENUMERATED = re.compile(
-    r"(?:\bcores?\s*(?:#|no\.?|number)?\s*(?P<core>\d{1,2}|[A-Z]?\d)\s*[:.)=,-]|\((?P<paren>\d{1,2})\)\s*(?=[A-Za-z]|\d\s*\+)|\("
+    r"(?:\bcores?\s*(?:#|no\.?|number)?\s*(?P<core>\d{1,2}[a-z]?|[A-Z]?\d)(?:[ \t]*[(\[][^()\[\]\n]{1,30}[)\]])?\s*[:.)=,-]|\((?P<paren>\d{1,2})\)\s*(?=[A-Za-z]|\d\s*\+)|\("
     r"(?P<letter>[a-z])\)\s(?=[A-Za-z]|\d\s*\+))",
     re.IGNORECASE,
 )
-_CORE_LINE = re.compile(r"[ \t]*(?:[-*•][ \t]*)?(?:core|bx)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
+_CORE_LINE = re.compile(
+    r"[ \t]*(?:[-*•][ \t]*)?(?:core|bx)[ #]*\d{1,2}[a-z]?(?:[ \t]*[(\[][^()\[\]\n]{1,30}[)\]])?\s*[:.)=-]", re.IGNORECASE
+)
 _CORE_STATE = re.compile(
     r"[\s:=\-]*(?:(?P<negative>negative|neg\b|un-?involved|not\s+involved|no\s+involvement|clear\b|free\b|none\b|0\s*%)|positive|pos\b|involved"
     r"|\+ve|\d{1,3}\s*%|\d{1,2}(?:\.\d)?\s*mm)",
@@ -191,7 +194,8 @@ def _out_of(text: str, start: int, end: int) -> Facts:
     match = _CORES_OUT_OF.search(text, start, end)
     if match is None:
         return {}
-    positive, total = number_of(match["positive"] or match["part"]), number_of(match["total"] or match["whole"])
+    positive = number_of(match["positive"] or match["part"] or match["some"])
+    total = number_of(match["total"] or match["whole"] or match["all"])
     if positive > total:
         return {}
     return {"cores_positive": _count(positive, match.span(), "out_of"), "cores_total": _count(total, match.span(), "out_of")}

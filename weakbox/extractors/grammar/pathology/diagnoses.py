@@ -13,11 +13,12 @@ PRECEDENCE = ("adenocarcinoma", "other_malignancy", "asap", "hgpin", "inflammati
 
 _OTHER_MALIGNANCY = re.compile(
     r"\b(?:urothelial|transitional[- ]cell|small[- ]cell|large[- ]cell|neuroendocrine|squamous(?:[- ]cell)?|sarcomatoid|basal[- ]cell"
-    r"|adenoid cystic|mucinous bladder)\s+(?:neuroendocrine\s+)?carcinoma"
+    r"|adenoid cystic|mucinous bladder|neuro-?endocrine)\s+(?:\(?(?:neuro-?endocrine|oat cell|NEPC)\)?\s+)?(?:type\s+)?carcinoma"
     r"|\b(?:leiomyo|rhabdomyo|angio|stromal |spindle cell )?sarcoma\b|\b(?:malignant )?lymphoma\b|\bmelanoma\b|\bleuk[a]?emi[ac]\b"
     r"|\bplasmacytoma\b|\bcarcinosarcoma\b"
     r"|\b(?:colorectal|colonic|rectal|sigmoid|lung|gastric|bladder)\s+(?:type\s+)?(?:adeno)?carcinoma|\badenocarcinoma,?\s+(?:of\s+)?"
     r"(?:colorectal|colonic|rectal)(?:\s+(?:origin|type))?"
+    r"|\b(?:urothelial\s+|transitional[- ]cell\s+)?carcinoma[- ]in[- ]situ\b"
     r"|\bintraductal carcinoma\b(?:\s+of\s+the\s+prostate)?|\bIDC-?P\b",
     re.IGNORECASE,
 )
@@ -58,11 +59,11 @@ _INSUFFICIENT = re.compile(
     r"(?:prostat\w+ )?(?:tissue|specimen|glands?|glandular tissue|epithelium|cores?)\b(?:\s+(?:is |was )?(?:present|identified|seen"
     r"|received|found|submitted|available|survived))?"
     r"|\bnot received\b|\b(?:specimen|tissue|core|container|sample)s?\s+(?:\w+\s+){0,3}lost\b|\blost (?:in|during) processing\b"
-    r"|\bdid not survive\b|\bunsatisfactory\b|\bunsuitable for\b|\bempty container\b|\btoo (?:scant|small|limited)\b|\bcannot be "
+    r"|\bdid not survive\b|\bunsatisfactory\b|\bunsuitable for\b|\bempty (?:container|pot|jar|vial|bottle|cassette)\b|\b(?:specimen|tissue|core|sample)s? (?:is |was )?not (?:identified|found|present|survived)\b|\btoo (?:scant|small|limited)\b|\bcannot be "
     r"(?:assessed|evaluated)\b",
     re.IGNORECASE,
 )
-_MISSING = re.compile(r"not received|lost|no tissue|no specimen|did not survive|empty container", re.IGNORECASE)
+_MISSING = re.compile(r"not received|lost|no tissue|no specimen|did not survive|empty \w+|not identified|not found", re.IGNORECASE)
 
 _NEGATION_BEFORE = re.compile(
     r"(?<!\w)(?:no|not|negative\s+for|without|absence\s+of|absent|free\s+(?:of|from)|nor|neither|never|lacks?|lacking|devoid\s+of"

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 
 from weakbox.extractors.grammar.pathology.facts import Fact, TextRange
+from weakbox.extractors.grammar.pathology.numbers import DIGITS, WORDED, read_number
 
-_NUMBER = r"\d{1,3}(?:\.\d{1,2}|,\d(?!\d))?"
+_NUMBER = DIGITS
+_ANY = rf"(?:{DIGITS}|\b{WORDED}\b)"
+_MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)"
 _PERCENT = re.compile(
-    rf"(?P<bound><\s*/?=?\s*|>\s*|\bless than\s+|\bup to\s+|\bunder\s+)?(?<![\d.,/+])(?P<value>{_NUMBER})\s*(?:%|percent\b"
-    rf"|per ?cent\b)?(?:\s*(?:-|\bto\b)\s*(?P<upper>{_NUMBER}))?\s*(?:%|percent\b|per ?cent\b)",
+    rf"(?P<bound><\s*/?=?\s*|>\s*|\bless than\s+|\bup to\s+|\bunder\s+)?(?<![\d.,/+])(?P<value>{_ANY})\s*(?:%|percent\b"
+    rf"|per ?cent\b)?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?\s*(?:%|percent\b|per ?cent\b)",
     re.IGNORECASE,
 )
 _NOT_A_SHARE = re.compile(
@@ -26,13 +29,13 @@ _PATTERN_AFTER = re.compile(
 _CLAUSE_ENDS = re.compile(r"[;\n,()]|\.\s")
 
 _LENGTH = re.compile(
-    rf"(?<![\d.,/+])(?P<value>{_NUMBER})(?:\s*(?:mm|cm))?(?:\s*(?:-|\bto\b)\s*(?P<upper>{_NUMBER}))?(?P<more>(?:\s*(?:x|by)\s*{_NUMBER}"
-    rf"(?:\s*(?:mm|cm))?){{0,2}})\s*(?P<unit>mm|cm)\b",
+    rf"(?<![\d.,/+])(?P<value>{_ANY})(?:\s*{_MM})?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?(?P<more>(?:\s*(?:x|by)\s*{_NUMBER}"
+    rf"(?:\s*{_MM})?){{0,2}})[\s-]*(?P<unit>{_MM})\b",
     re.IGNORECASE,
 )
 _OF_CORE = re.compile(
-    rf"(?<![\d.,/+])(?P<value>{_NUMBER})\s*(?P<unit>mm|cm)?\s*(?:/|\bof\b|\bout of\b|\bin\b|\bover\b)\s*(?:an?\s+|the\s+|total\s+"
-    rf"(?:of\s+)?|one\s+)*(?P<whole>{_NUMBER})\s*-?(?P<whole_unit>mm|cm)\b",
+    rf"(?<![\d.,/+])(?P<value>{_NUMBER})\s*(?P<unit>{_MM})?\s*(?:/|\bof\b|\bout of\b|\bin\b|\bover\b)\s*(?:an?\s+|the\s+|total\s+"
+    rf"(?:of\s+)?|one\s+)*(?P<whole>{_NUMBER})\s*-?(?P<whole_unit>{_MM})\b",
     re.IGNORECASE,
 )
 _CORE_LENGTH_AFTER = re.compile(
@@ -50,7 +53,7 @@ _SHARE_OF_LENGTH = re.compile(
     r"%\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+){0,2}(?:cores?|tissue|biops\w+|specimen)\s*(?:length|tissue|volume|area)?", re.IGNORECASE
 )
 _CANCER_CORE_LENGTH = re.compile(
-    r"\b(?:cancer|tumou?r|carcinoma|involv\w+)\s+(?:\w+\s+)?(?:core\s+)?length[^.;\n]{0,25}$|\bMCCL[^.;\n]{0,15}$|tumou?r[^.;\n]{0,25}$",
+    r"\b(?:cancer|tumou?r|carcinoma|involv\w+)\s+(?:\w+\s+)?(?:core\s+)?length[^.;\n]{0,25}$|\bmax(?:imum|imal|\.)?\s+core\s+(?:length|extent)\s*[:=]?\s*(?:of\s+|is\s+)?$|\bMCCL[^.;\n]{0,15}$|tumou?r[^.;\n]{0,25}$",
     re.IGNORECASE,
 )
 _TUMOUR_WORDS = re.compile(
@@ -68,7 +71,7 @@ def read_percent(text: str, start: int, end: int) -> Fact | None:
     for match in _PERCENT.finditer(text, start, end):
         if _is_pattern_share(text, match, start, end):
             continue
-        values = [_number(match[name]) for name in ("value", "upper") if match[name]]
+        values = [read_number(match[name]) for name in ("value", "upper") if match[name]]
         flags = ("range",) if len(values) > 1 or match["bound"] else ()
         if max(values) <= 100 and (best is None or max(values) > best.number):
             best = Fact(value=_plain(max(values)), spans=(_trimmed(text, match.span()),), confidence=0.95, rule="percent", flags=flags)
@@ -138,11 +141,7 @@ def _is_tumour(text: str, match: re.Match[str], start: int, end: int, needs_tumo
 
 
 def _mm(number: str, unit: str) -> float:
-    return _number(number) * (10.0 if unit.lower() == "cm" else 1.0)
-
-
-def _number(written: str) -> float:
-    return float(written.replace(",", "."))
+    return read_number(number) * (10.0 if unit.lower().startswith("c") else 1.0)
 
 
 def _plain(value: float) -> float | int:

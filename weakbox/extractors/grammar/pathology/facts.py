@@ -46,9 +46,15 @@ Facts = dict[str, Fact]
 
 def blank(text: str, ranges: Iterable[TextRange]) -> str:
     """``text`` with the ranges made spaces, so that offsets stay."""
-    for start, end in ranges:
-        text = text[:start] + " " * (end - start) + text[end:]
-    return text
+    pieces: list[str] = []
+    reached = 0
+    for start, end in sorted(ranges):
+        first = max(start, reached)
+        if end <= first:
+            continue
+        pieces += (text[reached:first], " " * (end - first))
+        reached = end
+    return "".join((*pieces, text[reached:])) if pieces else text
 
 
 def combine(better: Facts, worse: Facts, *, conflict: str = "conflict") -> Facts:

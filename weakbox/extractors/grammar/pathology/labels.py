@@ -17,7 +17,7 @@ _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
 _ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
 _JOIN = r"\s*(?:-|\bto\b|\bthrough\b|\bthru\b|,\s*and\b|,|&|/|\band\b|\+)\s*"
 _LABEL = re.compile(
-    rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})\s*(?:(?i:no\.?|number|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
+    rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})(?:\s+|(?=[#:(\[])|(?<=[a-z])(?=\d))(?:(?i:no\.?|number|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
     rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
@@ -31,7 +31,10 @@ _STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
 _INLINE_STARTS = re.compile(
     r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=[A-Z][ \t]+(?:(?i:left"
     r"|right|prostate|target|roi)\b|[LR]\b))|(?<=[,)])[ \t]+(?=(?i:core|specimen|sample)[ \t]*#?\d{1,2}[ \t]*[:)])|(?<=\S)[ \t]+(?="
-    r"(?:[A-Z]|\d{1,2})[.)][ \t]+(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion)\b|[LR]\b|\d{1,2}[ \t]+(?i:cores?)\b))|"
+    r"(?:[A-Z]|\d{1,2})[.)][ \t]+(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri?|mpmri|index|fusion|midline|bilateral|base|mid|apex"
+    r"|anterior|posterior|additional|extra|lymph|bladder|seminal)\b|[LR]\b|\d{1,2}[ \t]+(?i:cores?)\b))|"
+    r"(?<=\S)[ \t]+(?=[(\[](?:[A-Z]|\d{1,2}|[IVX]{1,5})[)\]][ \t]*(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri|base|mid|apex)\b"
+    r"|[LR]\b))|"
     r"(?<=\w)[ \t]+(?=(?i:part"
     r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t]+(?=(?i:specimen|part|core|sample|container)s?\s+#?\s*"
     r"(?:[A-Z]\b|\d|(?i:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b))"
@@ -142,6 +145,33 @@ def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label
     ]
 
 
+_WITHIN = re.compile(
+    rf"[(\[][ \t]*(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?|bottles?|biops(?:y|ies)))[ \t]*#?[ \t]*(?P<ids>{_ID}"
+    rf"(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)[ \t]*[)\]]"
+)
+
+
+def label_within(text: str, start: int, end: int) -> Label | None:
+    """The label that words for a site give in brackets: "Left base (specimen A)", "Right anterior (cores 1-5)"."""
+    match = _WITHIN.search(text, start, min(end + 1, len(text)))
+    return next(iter(label_of(match["ids"], match.span("ids"))), None) if match else None
+
+
+def label_of(written: str, at: tuple[int, int]) -> list[Label]:
+    """Labels in every scheme in which ``written``, which stands at ``at``, may be read; what follows it is its body."""
+    return [
+        Label(
+            written=" ".join(written.split()), scheme=scheme, ordinals=ordinals, start=at[0], end=at[1], body=at[1], has_noun=True
+        )
+        for scheme, ordinals in ordinals_of(written).items()
+    ]
+
+
+def label_leads(text: str, start: int, end: int) -> bool:
+    """Whether a specimen's label stands at ``start``."""
+    return bool(_label_at(text, start, end, is_inline=False))
+
+
 def ordinals_of(identifiers: str) -> dict[str, tuple[int, ...]]:
     """The specimens that "C", "C-F" or "A, B" names, in every scheme in which all its parts may be read and rise."""
     parts = [part for part in re.split(_JOIN, identifiers) if part]
@@ -203,8 +233,18 @@ def choose_scheme(text: str, passages: Sequence[Passage], labels: dict[int, list
         scores = {scheme: max(_role_score(text, passages, labels, scheme, role) for role in roles) for scheme in _SCHEMES}
         best = max(_SCHEMES, key=lambda scheme: scores[scheme])
         if scores[best] > 0:
-            return best
+            return _of_containers(labels, best, scores)
     return None
+
+
+def _of_containers(labels: dict[int, list[Label]], best: str, scores: dict[str, float]) -> str:
+    """Cores that are counted within each specimen ("Specimen 1: Core 1a ... Core 1b") do not name the specimens."""
+    found = [label for passage in labels.values() for label in passage]
+    if best != "mixed" or not all(label.is_core for label in found if label.scheme == best):
+        return best
+    named = [scheme for scheme in _SCHEMES if scheme != best and scores[scheme] > 0]
+    with_noun = [s for s in named if sum(label.has_noun and not label.is_core for label in found if label.scheme == s) > 1]
+    return max(with_noun, key=lambda scheme: scores[scheme], default=best)
 
 
 def _role_score(text: str, passages: Sequence[Passage], labels: dict[int, list[Label]], scheme: str, role: Role) -> float:

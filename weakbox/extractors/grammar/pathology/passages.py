@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from weakbox.extractors.grammar.pathology.facts import TextRange
+from weakbox.extractors.grammar.pathology.sites import site_heading_at
 from weakbox.records.report import SectionKind
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
@@ -74,6 +75,11 @@ _REVISED = re.compile(
     r"^[ \t]*(?:revised|amended|corrected|updated)\s+(?:final\s+)?(?:patholog\w+\s+)?diagnosis\b[^:\n]{0,40}(?::|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_OF_ANOTHER_TIME = re.compile(
+    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous|prior|clinical|provisional|pre-?op\w*|post-?op\w*"
+    r"|admitting|working|requesting)\s+(?:hospital\s+|pathologist'?s?\s+|patholog\w+\s+|histolog\w+\s+)?$",
+    re.IGNORECASE,
+)
 _LABEL_LINE = re.compile(r"^[ \t]*(?:(?:specimen|part)[ \t]+)?[(#]?(?P<id>[B-Z]|[2-9]|[1-3]\d)[.):](?=\s*\S)", re.IGNORECASE | re.MULTILINE)
 _GROUP_LINE = re.compile(
     r"[ \t]*(?:[-*•>]\s*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|sites?)[ \t]+)?[(#]?"
@@ -83,7 +89,8 @@ _GROUP_LINE = re.compile(
 )
 _OWN_HEADINGS = re.compile(
     r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
-    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))|(?P<gross>received))[ \t]*:",
+    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
+    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n))))",
     re.IGNORECASE,
 )
 _MICROSCOPIC_DIAGNOSIS = re.compile(r"diagnos", re.IGNORECASE)
@@ -95,16 +102,65 @@ _DIAGNOSTIC = re.compile(
 def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
     """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
     passages = []
-    for section in _with_own_headings(text.text, sections):
+    for section in _with_own_headings(text.text, with_read_rest(text.text, sections)):
         role = _role(text.text, section)
         if role is not None and text.text[section.start : section.end].strip():
             passages.append(Passage(role=role, start=section.start, end=section.end, order=section.order, heading=section.heading))
     return _with_a_diagnosis(text.text, _with_revisions(text.text, _around_comments(text.text, _joined_forms(text.text, passages))))
 
 
+_UNREAD = (SectionKind.CLINICAL_INFORMATION, SectionKind.COMPARISON, SectionKind.RECOMMENDATION, SectionKind.SIGNATURE)
+_LINE = re.compile(r"[^\n]*\S[^\n]*")
+_SPECIMEN_LINE = re.compile(
+    r"[ \t]*(?:[-*•>][ \t]*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|cores?|sites?)[ \t]*#?[ \t]*)?[(#]?"
+    r"(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5})(?:[ \t]*(?:-|,|&|/|to|and)[ \t]*(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?))?[.):\-](?=\s)",
+    re.IGNORECASE,
+)
+_COLUMN_NAMES = re.compile(r"(?=[^\n]*(?:\||\t| {2,}))(?=[^\n]*\b(?:gleason|isup|grade group|gg|diagnosis|result)\b)[^\n]*\b(?:site|cores?|location)\b", re.IGNORECASE)
+_OF_THE_PAST = re.compile(r"\b(?:previous|prior|history|known|father|brother|pi-?rads|likert|mri|(?:19|20)\d\d)\b", re.IGNORECASE)
+
+
+def with_read_rest(text: str, sections: Sequence[TextSection]) -> list[TextSection]:
+    """Sections that are not read end where specimens begin without a heading of their own; these are findings."""
+    cut: list[TextSection] = []
+    for section in sections:
+        rest = _specimens_within(text, section) if section.kind in _UNREAD else None
+        if rest is None:
+            cut.append(section)
+            continue
+        cut.append(replace(section, end=rest))
+        cut.append(TextSection(kind=SectionKind.MICROSCOPY, start=rest, end=section.end))
+    return cut
+
+
+def _specimens_within(text: str, section: TextSection) -> int | None:
+    """Where lines that name a specimen or a site with its diagnosis begin, after the section's own first line."""
+    lines = list(_LINE.finditer(text, section.start, section.end))
+    found = [line.start() for line in lines[1:] if _begins_specimens(text, line, section.end)]
+    if not found:
+        return None
+    stands_apart = "\n\n" in text[: found[0]][-3:] or text[: found[0]].rstrip(" \t").endswith("\n\n")
+    return found[0] if stands_apart or len(found) > 1 else None
+
+
+def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
+    start = line.start()
+    if _OF_THE_PAST.search(line[0]):
+        return False
+    if _COLUMN_NAMES.match(text, start, line.end()):
+        return True
+    label = _SPECIMEN_LINE.match(text, start, line.end())
+    site = site_heading_at(text, label.end() if label else start, end)
+    if site is None and not (label and re.match(r"\s*prostat", text[label.end() : label.end() + 20], re.IGNORECASE)):
+        return False
+    following = text.find("\n", line.end() + 1, end)
+    return _DIAGNOSTIC.search(text, start, following if following > 0 and label else line.end()) is not None
+
+
 def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     """A form that repeats "Specimen: ... Diagnosis: ..." is one passage: its headings belong to the specimens."""
     passages = _joined_fields(text, passages)
+    passages = _joined_sites(text, passages)
     lists = [p for p in passages if p.role is Role.SPECIMEN_LIST and p.heading and _SPECIMEN_FIELD.match(text, p.heading[0])]
     if len(lists) < 2:
         return passages
@@ -133,6 +189,31 @@ def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
     form = Passage(role=Role.DIAGNOSIS, start=start, end=last.end)
     head = [replace(before, end=start)] if text[before.start : start].strip() else []
     return [*passages[: fields[0] - 1], *head, form, *passages[fields[-1] + 1 :]]
+
+
+_SITE_FIELD = re.compile(
+    r"^[ \t]*(?:[-*•>][ \t]*)?(?:(?:biopsy|specimen|core)[ \t]+)?(?:site|location|region|area|position|container|core|part|label)[ \t]*#?\w{0,3}[ \t]*[:=][ \t]*\S",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _joined_sites(text: str, passages: list[Passage]) -> list[Passage]:
+    """Where "Site: ... Diagnosis: ..." repeats, each diagnosis is a field of the site above it, and no section."""
+    found = [
+        (index, field.start())
+        for index, passage in enumerate(passages)
+        if index and passage.role is Role.DIAGNOSIS and (field := _last_site(text, passages[index - 1])) is not None
+    ]
+    if len(found) < 2:
+        return passages
+    (first, start), (last, _) = found[0], found[-1]
+    before = passages[first - 1]
+    head = [replace(before, end=start)] if text[before.start : start].strip() else []
+    return [*passages[: first - 1], *head, Passage(role=Role.DIAGNOSIS, start=start, end=passages[last].end), *passages[last + 1 :]]
+
+
+def _last_site(text: str, passage: Passage) -> re.Match[str] | None:
+    return next(iter(reversed(list(_SITE_FIELD.finditer(text, passage.start, passage.end)))), None)
 
 
 def _is_below_label(text: str, heading: int) -> bool:
@@ -199,6 +280,8 @@ def _role(text: str, section: TextSection) -> Role | None:
         words = text[section.heading[0] if section.heading else section.start : section.end]
         is_amendment = _SURELY_AMENDS.search(words) or (_AMENDS.search(words) and not _NO_CHANGE.search(words))
         return Role.AMENDMENT if is_amendment else Role.ADDENDUM
+    if section.heading and _OF_ANOTHER_TIME.search(text[max(0, section.heading[0] - 40) : section.heading[0]]):
+        return None
     if section.kind is SectionKind.MICROSCOPY and section.heading and _MICROSCOPIC_DIAGNOSIS.search(text, *section.heading):
         return Role.DIAGNOSIS
     return _ROLES.get(section.kind)

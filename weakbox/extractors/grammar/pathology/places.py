@@ -12,6 +12,12 @@ LOCATION_FIELDS = ("side", "zone", "levels", "positions")
 
 _CODE = re.compile(r"(?<![\w+./-])(?P<side>[LR])(?P<position>[LM])?(?P<level>[BMA])(?![\w+./'’-])")
 _SIDE_LETTER = re.compile(r"(?<![\w+./-])(?P<side>[LR])t?\.?(?=\s+(?:lobe|side|prostate|biops\w+|cores?|systematic|targets?|gland|half)\b)")
+_MAY_MISLEAD = re.compile(r"cell|snout|metaplas|urothel|epithel|lamina|layer|o'?clock", re.IGNORECASE)
+_NO_PLACE = re.compile(
+    r"\b(?:basal|transitional)[\s-]*(?:cells?|layers?|epithelium|lamina|urothelium|metaplasia)\b(?:\s+(?:layer|marker|hyperplasia)s?)?|\bapical\s+snouts?\b",
+    re.IGNORECASE,
+)
+_SHORT_SITE = re.compile(r"(?<![\w+./-])(?:[LR]|[LR][Tt]\.?)[ \t]+(?:(?i:ant|post|lat|med|mid|paramed|postlat|postmed)\b\.?[ \t]*)+")
 _LEVEL = {"B": "base", "M": "mid", "A": "apex"}
 _SIDE = {"L": "left", "R": "right"}
 _POSITION = {"L": "lateral", "M": "medial"}
@@ -19,7 +25,10 @@ _POSITION = {"L": "lateral", "M": "medial"}
 
 def location_facts(text: str, start: int, end: int) -> Facts:
     """Side, zone, levels and positions that ``text[start:end]`` names, in words or as a code."""
-    location = read_location(text[start:end])
+    words = text[start:end]
+    if _MAY_MISLEAD.search(words):
+        words = _NO_PLACE.sub(lambda match: " " * len(match[0]), words)
+    location = read_location(words)
     facts: Facts = {}
     for name in LOCATION_FIELDS:
         value, spans = getattr(location, name), location.spans.get(name, ())
@@ -27,7 +36,25 @@ def location_facts(text: str, start: int, end: int) -> Facts:
             facts[name] = Fact(
                 value=value, spans=tuple((first + start, last + start) for first, last in spans), confidence=0.96, rule="location"
             )
-    return facts or _coded(text, start, end)
+    return facts or _shortened(text, start, end) or _coded(text, start, end)
+
+
+def _shortened(text: str, start: int, end: int) -> Facts:
+    """ "R ant", "Lt post lat": short forms beside each other, which count where no word is written in full."""
+    match = _SHORT_SITE.search(text, start, end)
+    if match is None:
+        return {}
+    location = read_location(match[0])
+    return {
+        name: Fact(
+            value=getattr(location, name),
+            spans=tuple((first + match.start(), last + match.start()) for first, last in location.spans[name]),
+            confidence=0.9,
+            rule="short_site",
+        )
+        for name in LOCATION_FIELDS
+        if getattr(location, name) and location.spans.get(name)
+    }
 
 
 def _coded(text: str, start: int, end: int) -> Facts:

@@ -19,7 +19,11 @@ _SITE_WORD = re.compile(
 )
 _GAP = re.compile(r"[ \t,/()&+#\-\[\]]*")
 _BRACKETED_GAP = re.compile(r"[ \t,;/()&+#\-\[\]]*")
-_LEAD = re.compile(r"[ \t]*(?:[-*•>]\s*)?")
+_LEAD = re.compile(
+    r"[ \t]*(?:[-*•>]\s*)?(?:(?:biopsy\s+|specimen\s+|core\s+)?(?:site|location|region|area|position)\s*(?:no\.?\s*)?\d{0,2}\s*[:=]\s*|(?:(?:the\s+)?(?:sections?|slides?|cores?|biops(?:y|ies)|specimens?|samples?|tissue|fragments?|levels?)\s+"
+    r"(?:taken\s+|received\s+|obtained\s+|labell?ed\s+(?:as\s+)?)?(?:from|of|at)\s+|from\s+|in\s+|at\s+)(?:the\s+)?)?",
+    re.IGNORECASE,
+)
 _TERMINATOR = re.compile(
     r"[ \t)\]]*(?:[:=|]|\t|\s-\s|-\s|\n|$|\.\s|\s{2,}|(?:shows?|showing|contains?|containing|reveals?|demonstrates?|with|are|is|were"
     r"|was)\b)",
@@ -51,6 +55,8 @@ def site_headings(text: str, start: int, end: int) -> list[SiteHeading]:
     headings: list[SiteHeading] = []
     for unit in {match.start(): match for match in _UNITS.finditer(text, start, end)}:
         heading = site_heading_at(text, unit, end)
+        if heading is not None and text[unit - 2 : unit] == ", " and text[heading.end : heading.end + 1] == ".":
+            continue
         if heading is not None and (not headings or heading.start >= headings[-1].body):
             headings.append(heading)
     return headings
@@ -102,6 +108,7 @@ _BEFORE_LABEL = re.compile(
 )
 _CORE_LINE = re.compile(r"(?:^|(?<=\n))[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
 _BLANK = re.compile(r" (?=\S)")
+_AFTER_BRACKET = re.compile(r"(?<=\]) (?=[A-Z])")
 _LINE_MAY_BEGIN = re.compile(r" (?=[^\s:][^:\n]{1,70}:)")
 
 
@@ -120,7 +127,7 @@ def with_site_lines(text: Normalised) -> str:
 
 def _with_listed_lines(text: Normalised, characters: str) -> str:
     """A line end where the raw text has one before a specimen's label and after a line that speaks of one core."""
-    blanks = [match.start() for match in _BEFORE_LABEL.finditer(text.text)]
+    blanks = [match.start() for pattern in (_BEFORE_LABEL, _AFTER_BRACKET) for match in pattern.finditer(text.text)]
     for line in _CORE_LINE.finditer(text.text):
         blanks += [match.start() for match in _BLANK.finditer(text.text, line.end(), _line_end(text.text, line.end(), line.end() + 300))]
     for at in blanks:

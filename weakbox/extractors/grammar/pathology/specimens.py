@@ -19,12 +19,12 @@ from weakbox.extractors.grammar.pathology.diagnoses import (
 )
 from weakbox.extractors.grammar.pathology.extents import read_length, read_percent
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, combine
+from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
-from weakbox.terminology.gleason import Grade, read_grades
+from weakbox.terminology.gleason import Grade
 
-GRADE_FIELDS = ("gleason_primary", "gleason_secondary", "gleason_score", "isup_grade")
 _MALIGNANT = ("adenocarcinoma", "other_malignancy")
 _OTHER_PART = re.compile(
     r"\b(?:lymph|nodes?|nodal|margins?|vas\s+deferens|bladder\s+neck|urethra\w*|seminal\s+vesicles?|soft\s+tissue|fat\b|ductus"
@@ -34,6 +34,7 @@ _OTHER_PART = re.compile(
 _WHOLE_GLAND = re.compile(r"\bprostat(?:e\b|ectomy)|\bgland\b", re.IGNORECASE)
 _NOT_OF_OTHER_PARTS = ("hgpin", "asap", "insufficient", "inflammation")
 _HEAD_CHARACTERS = 220
+_LISTED_CORE = re.compile(r"(?<=\n)[ \t]*(?:[-*•][ \t]*)?core[ \t#]*\d{1,2}[a-z]?\b", re.IGNORECASE)
 _SIDE = re.compile(r"\b(?:left|right|bilateral)\b", re.IGNORECASE)
 _SECOND_DIAGNOSTIC = re.compile(r"\b(?:involv|gleason|grade group|\d\s*\+\s*\d|\d+\s*%|cores? (?:positive|involved))", re.IGNORECASE)
 
@@ -62,7 +63,7 @@ class Reader:
 
     def read_stretch(self, start: int, end: int, is_other_part: bool = False, given: Mapping[str, Fact] | None = None) -> Facts:
         """Diagnosis, grade, cores and extents of a stretch; ``given`` are facts that are known already."""
-        grades = tuple(_moved(grade, start) for grade in read_grades(self.text[start:end]))
+        grades = read_grades_at(self.text, start, end)
         ungraded = find_ungraded(self.text, start, end)
         grade = max(grades, key=lambda g: g.severity) if grades and ungraded is None and not is_other_part else None
         mentions = find_mentions(self.text, start, end)
@@ -89,7 +90,7 @@ class Reader:
     def _amounts(self, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[Grade], *, is_cancer: bool) -> Facts:
         facts: Facts = {}
         if self.procedure in ("biopsy", None):
-            facts |= read_cores(self.text, start, end, mentions, [(g.start, g.end) for g in grades], is_cancer=is_cancer)
+            facts |= read_cores(self.text, start, end, mentions, [g.first_part for g in grades], is_cancer=is_cancer)
         if is_cancer:
             percent = read_percent(self.text, start, end)
             length = read_length(self.text, start, end, needs_tumour_word=self.procedure in ("prostatectomy", "turp"))
@@ -152,6 +153,8 @@ class Reader:
         following = bisect_left(self.diagnostic, start)
         starts = self.diagnostic[following : following + 1]
         match = _SECOND_DIAGNOSTIC.search(self.text, start, stop)
+        core = _LISTED_CORE.search(self.text, start + 1, stop)
+        stop = core.start() if core else stop
         return min([*starts, match.start() if match else stop, stop])
 
     def _location(self, block: Block) -> Facts:
@@ -163,6 +166,8 @@ class Reader:
         if block.passage.role in (Role.DIAGNOSIS, Role.SYNOPTIC, Role.AMENDMENT) and self.procedure != "prostatectomy":
             places.append((head_end, min(block.end, self._sentence_end(head_end, min(block.end, head_end + _HEAD_CHARACTERS)))))
         found: Facts = {}
+        if "_site" in block.facts:
+            places = list(block.facts["_site"].spans)
         for start, end in places:
             found = found or location_facts(self.text, start, end)
         if "side" not in found and (self.procedure == "prostatectomy" or _OTHER_PART.search(self.text, block.body, head_end)):
@@ -191,44 +196,6 @@ class Reader:
         places = [(block.body, head_end), *([block.context] if block.context else [])]
         targeted = next((found for place in places if (found := read_targeted(self.text, *place))), None)
         return {"is_targeted": targeted} if targeted and self.procedure in ("biopsy", None) else {}
-
-
-def grade_facts(grade: Grade) -> Facts:
-    """The four grade fields; the group by the table carries the evidence of patterns or score."""
-    facts: Facts = {}
-    flags = ("range",) if grade.is_range else ()
-    if grade.patterns_at:
-        facts["gleason_primary"] = Fact(value=grade.primary or 0, spans=(grade.patterns_at,), rule="patterns")
-        facts["gleason_secondary"] = Fact(value=grade.secondary or 0, spans=(grade.patterns_at,), rule="patterns")
-    if grade.score_at and grade.score is not None:
-        facts["gleason_score"] = Fact(value=grade.score, spans=(grade.score_at,), rule="score")
-    if grade.isup is not None:
-        span = grade.group_at or grade.patterns_at or grade.score_at
-        rule = "group" if grade.group_at else "isup_table"
-        facts["isup_grade"] = Fact(value=grade.isup, spans=(span,) if span else (), rule=rule, flags=flags)
-    problems = grade.problems
-    return {name: fact.flagged("conflict") for name, fact in facts.items()} if problems else facts
-
-
-def _moved(grade: Grade, by: int) -> Grade:
-    def shift(at: TextRange | None) -> TextRange | None:
-        return None if at is None else (at[0] + by, at[1] + by)
-
-    return Grade(
-        primary=grade.primary,
-        secondary=grade.secondary,
-        score=grade.score,
-        group=grade.group,
-        patterns_at=shift(grade.patterns_at),
-        score_at=shift(grade.score_at),
-        group_at=shift(grade.group_at),
-        is_range=grade.is_range,
-    )
-
-
-def read_grades_at(text: str, start: int, end: int) -> tuple[Grade, ...]:
-    """The grades of ``text[start:end]`` with offsets of ``text``."""
-    return tuple(_moved(grade, start) for grade in read_grades(text[start:end]))
 
 
 def _with_counted_diagnosis(facts: Facts) -> Facts:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from weakbox.extractors.grammar.pathology.cores import number_of
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.grades import grade_facts
 from weakbox.extractors.grammar.pathology.labels import Label, ordinals_of
+from weakbox.records.record import record
+from weakbox.terminology.gleason import read_grades
 
 _COLUMNS = (
+    (
+        "ignored",
+        re.compile(
+            r"(?:%|percent\w*)?\s*(?:of\s+)?(?:gleason\s+)?(?:pattern|GP|P)\s*[345](?:\s*/\s*[345])?\s*\(?%?\)?|(?:high[- ]grade|tertiary).*|.*core length.*"
+            r"|length of cores?.*|cores? \(?mm\)?|PNI|perineural.*|LVI|crib\w*|IDC-?P?|EPE|blocks?|stains?|IHC|H&E|date|received.*time|"
+            r"fragments?|pieces?|colou?r|ink|cassettes?|margin.*",
+            re.IGNORECASE,
+        ),
+    ),
     (
         "specimen_id",
         re.compile(
@@ -18,7 +31,7 @@ _COLUMNS = (
     ),
     (
         "site",
-        re.compile(r"(?:(?:biopsy |specimen |core )?(?:site|location|region|area|position|description|sector))(?:/\w+)?", re.IGNORECASE),
+        re.compile(r"(?:(?:biopsy |specimen |core )?(?:site|location|region|area|position|description|sector|laterality|labell?ed|received as|source|specimen))s?(?:/\w+)?", re.IGNORECASE),
     ),
     (
         "fraction",
@@ -44,38 +57,113 @@ _COLUMNS = (
             re.IGNORECASE,
         ),
     ),
-    ("isup", re.compile(r"(?:grade\s*group|gg|isup(?:\s*(?:grade|gg|group))?|who.*group|grp)(?:\s*\(.*\))?", re.IGNORECASE)),
-    ("gleason", re.compile(r"(?:gleason.*|gs|score)", re.IGNORECASE)),
+    (
+        "isup",
+        re.compile(
+            r"(?:(?:isup\s*/\s*)?(?:grade\s*group|gg)|isup(?:\s*(?:grade|gg|group|/\s*gg))*|who.*group|grp|gr\.?\s*gr(?:oup)?)(?:\s*\(.*\))?",
+            re.IGNORECASE,
+        ),
+    ),
+    ("gleason", re.compile(r"(?:gleason.*|gs|score|grade)", re.IGNORECASE)),
     ("percent", re.compile(r"(?:.*%.*|percent.*|involvement|tumou?r volume)", re.IGNORECASE)),
     ("length", re.compile(r"(?:.*\(?(?:mm|cm)\)?.*|.*length.*|tumou?r size|extent)", re.IGNORECASE)),
     ("diagnosis", re.compile(r"(?:diagnosis|result|histology|findings?|dx|interpretation|pathology|comment|notes?)", re.IGNORECASE)),
 )
-_CELL = re.compile(r"[^|\t\n]+")
 _SPACED_CELL = re.compile(r"\S+(?: \S+)*")
 _MINIMUM_COLUMNS = 3
+_LONGEST_NAME = 40
 _ONE_ID = r"(?:[A-Z]{1,2}\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5}|[a-z])"
-_ID = re.compile(rf"(?:(?i:specimens?|parts?|cores?))?\s*(?P<id>{_ONE_ID}(?:\s*(?:-|,|&|/|\+|\bto\b|\band\b)\s*{_ONE_ID})*)(?:[.):]|$)")
+_ID = re.compile(
+    rf"(?:(?i:specimens?|parts?|cores?|containers?|jars?|vials?|samples?|site)\s*[#:]?)?\s*(?P<id>{_ONE_ID}"
+    rf"(?:\s*(?:-|,|&|/|\+|\bto\b|\band\b)\s*{_ONE_ID})*)(?:[.):]|$)"
+)
+_TOTAL_ROW = re.compile(r"\s*\|?\s*(?:total|overall|sum)\b", re.IGNORECASE)
+_EMPTY = ("-", "--", "---", "n/a", "N/A", "NA", "", ".", "nil", "Nil", "NIL")
 
 Row = tuple[Label | None, TextRange, Facts]
 Cell = tuple[int, int]
 
 
+@record
+class Table:
+    """A line of column names at ``start`` and the rows below it, up to ``end``.
+
+    ``ignored`` are cells that speak of something else than the contract's fields (the share of pattern 4).
+    """
+
+    start: int
+    end: int
+    rows: tuple[Row, ...]
+    ignored: tuple[TextRange, ...] = ()
+    is_list: bool = False
+    """No column tells a finding: the table lists what was received."""
+
+
 def find_rows(text: str, start: int, end: int) -> list[Row]:
     """The rows of every table in ``text[start:end]``: label, stretch, and what counts and measures its columns give."""
-    rows: list[Row] = []
-    columns: list[str | None] = []
+    return [row for table in find_tables(text, start, end) for row in table.rows]
+
+
+def find_tables(text: str, start: int, end: int) -> list[Table]:
+    """Every table of ``text[start:end]``, in order."""
+    if not _MAY_HOLD_COLUMNS.search(text, start, end):
+        return []
+    tables: list[Table] = []
+    drafts: list[_Draft] = []
+    draft: _Draft | None = None
     for first, last in _lines(text, start, end):
         cells = _cells(text, first, last)
-        names = _column_names(text, cells)
-        if names:
-            columns = names
-        elif columns and len(cells) >= 2:
-            row = _row(text, cells, columns, (first, last))
-            if row is not None:
-                rows.append(row)
-        elif columns and cells and not _is_rule(text[first:last]):
-            columns = []
-    return rows
+        columns = _columns(text, cells, first)
+        if columns:
+            draft = _Draft(columns=columns, start=first, end=last)
+            drafts.append(draft)
+        elif draft is not None and len(cells) >= 2:
+            draft.add(text, cells, (first, last))
+        elif draft is not None and cells and not _is_rule(text[first:last]):
+            draft = None
+    for draft in drafts:
+        if draft.rows:
+            tables.append(draft.table())
+    return tables
+
+
+_MAY_HOLD_COLUMNS = re.compile(r"\||\t| {2,}\S[^\n]* {2,}\S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """A column's field, and where its name stands on the line."""
+
+    name: str | None
+    first: int
+    last: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    columns: list[_Column]
+    start: int
+    end: int
+    rows: list[Row] = field(default_factory=list)
+    ignored: list[TextRange] = field(default_factory=list)
+
+    def add(self, text: str, cells: list[Cell], line: TextRange) -> None:
+        """One more row; a line of totals, or one that does not fit the columns, is none."""
+        self.end = line[1]
+        aligned = _aligned(text, cells, self.columns, line[0])
+        if aligned is None or _TOTAL_ROW.match(text, *line):
+            return
+        self.rows.append(_row(text, aligned, line))
+        self.ignored += [cell for column, cell in aligned if column == "ignored" and cell[0] < cell[1]]
+
+    def table(self) -> Table:
+        names = {column.name for column in self.columns}
+        return Table(
+            start=self.start, end=self.end, rows=tuple(self.rows), ignored=tuple(self.ignored), is_list=not names & _FINDING_COLUMNS
+        )
+
+
+_FINDING_COLUMNS = {"fraction", "cores_positive", "isup", "gleason", "percent", "length", "diagnosis"}
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[TextRange]:
@@ -90,50 +178,84 @@ def _is_rule(line: str) -> bool:
 
 
 def _cells(text: str, start: int, end: int) -> list[Cell]:
+    """The cells of a line: between bars or tabs, empty ones kept; otherwise what two blanks part."""
     line = text[start:end]
-    has_bars = "|" in line or "\t" in line.strip()
-    pattern = _CELL if has_bars else _SPACED_CELL
-    offset = len(line) - len(line.lstrip(" |\t")) if has_bars else 0
+    mark = "|" if "|" in line else "\t" if "\t" in line.strip() else ""
+    if not mark:
+        return [match.span() for match in _SPACED_CELL.finditer(text, start, end)]
     cells = []
-    for match in pattern.finditer(text, start + offset, end):
-        cut = match[0]
-        first = match.start() + len(cut) - len(cut.lstrip())
-        cells.append((first, max(first, match.end() - len(cut) + len(cut.rstrip()))))
+    position = start
+    for cut in line.split(mark):
+        lead = len(cut) - len(cut.lstrip())
+        first = position + min(lead, len(cut))
+        cells.append((first, max(first, position + len(cut.rstrip()))))
+        position += len(cut) + 1
+    if cells and cells[0][0] >= cells[0][1]:
+        del cells[0]
+    if cells and cells[-1][0] >= cells[-1][1] and mark == "|" and line.rstrip().endswith("|"):
+        del cells[-1]
     return cells
 
 
-def _column_names(text: str, cells: list[Cell]) -> list[str | None]:
-    if len(cells) < _MINIMUM_COLUMNS or any(last - first > 40 for first, last in cells):
+def _columns(text: str, cells: list[Cell], line_start: int) -> list[_Column]:
+    if len(cells) < _MINIMUM_COLUMNS or any(last - first > _LONGEST_NAME for first, last in cells):
         return []
     names = [_column_name(text[first:last]) for first, last in cells]
     known = [name for name in names if name]
-    return names if len(known) >= _MINIMUM_COLUMNS and len(known) >= len(cells) - 1 else []
+    if len(known) < _MINIMUM_COLUMNS or len(known) < len(cells) - 1:
+        return []
+    return [_Column(name=name, first=cell[0] - line_start, last=cell[1] - line_start) for name, cell in zip(names, cells, strict=True)]
 
 
 def _column_name(words: str) -> str | None:
-    cleaned = " ".join(words.split()).strip(" :*_")
+    cleaned = " ".join(words.split()).strip(" :*_.")
     return next((name for name, pattern in _COLUMNS if pattern.fullmatch(cleaned)), None)
 
 
-def _row(text: str, cells: list[Cell], columns: list[str | None], line: TextRange) -> Row | None:
+def _aligned(text: str, cells: list[Cell], columns: list[_Column], line_start: int) -> list[tuple[str | None, Cell]] | None:
+    """Each cell with the name of its column: in order, after a label without a column, or by where it stands on the line."""
+    names = [column.name for column in columns]
+    has_marks = "|" in text[line_start : cells[-1][1]] or "\t" in text[line_start : cells[-1][1]].strip()
+    if len(cells) == len(columns) + 1 and "specimen_id" not in names and _ID.fullmatch(text[slice(*cells[0])]):
+        return [("specimen_id", cells[0]), *zip(names, cells[1:], strict=True)]
+    if len(cells) == len(columns) or (has_marks and len(cells) < len(columns)):
+        return list(zip(names, cells, strict=False))
+    filled = [cell for cell in cells if cell[0] < cell[1]]
+    if has_marks:
+        return list(zip(names, filled, strict=True)) if len(filled) == len(columns) else None
     if len(cells) > len(columns):
         return None
+    return _by_place(filled, columns, line_start)
+
+
+def _by_place(cells: list[Cell], columns: list[_Column], line_start: int) -> list[tuple[str | None, Cell]] | None:
+    aligned: list[tuple[str | None, Cell]] = []
+    for first, last in cells:
+        near = min(columns, key=lambda column: max(column.first - (last - line_start), (first - line_start) - column.last, 0))
+        aligned.append((near.name, (first, last)))
+    return aligned if len({name for name, _ in aligned}) == len(aligned) else None
+
+
+def _row(text: str, aligned: list[tuple[str | None, Cell]], line: TextRange) -> Row:
     label: Label | None = None
-    facts: Facts = {}
-    for (first, last), column in zip(cells, columns, strict=False):
+    facts: Facts = {"_row": Fact(value=True, spans=(line,))}
+    is_first = True
+    for column, (first, last) in aligned:
         words = text[first:last]
-        if column == "specimen_id" and _ID.match(words):
-            match = _ID.match(words)
-            label = _row_label(match["id"], first, last) if match else None
-        elif column in _READERS and words not in ("-", "--", "n/a", "N/A", "NA"):
+        match = _ID.match(words) if column == "specimen_id" else None
+        if match is not None:
+            label = _row_label(match["id"], first, last, last if is_first else line[0])
+        elif column in ("site", "specimen_id") and words not in _EMPTY:
+            facts["_site"] = Fact(value=True, spans=((first, last),))
+        elif column in _READERS and words not in _EMPTY:
             facts |= _READERS[column](words, (first, last))
-    total = re.match(r"\s*\|?\s*(?:total|overall|sum)\b", text[line[0] : line[1]], re.IGNORECASE)
-    return None if total else (label, line, facts or {"_row": Fact(value=True, spans=(line,))})
+        is_first = False
+    return label, line, facts
 
 
-def _row_label(written: str, start: int, end: int) -> Label | None:
+def _row_label(written: str, start: int, end: int, body: int) -> Label | None:
     for scheme, ordinals in ordinals_of(written).items():
-        return Label(written=written, scheme=scheme, ordinals=ordinals, start=start, end=end, body=end, has_noun=False)
+        return Label(written=written, scheme=scheme, ordinals=ordinals, start=start, end=end, body=body, has_noun=False)
     return None
 
 
@@ -168,7 +290,17 @@ def _group(words: str, span: TextRange) -> Facts:
     return {"isup_grade": Fact(value=int(match[1]), spans=(span,), confidence=0.96, rule="column")} if match and "+" not in words else {}
 
 
+def _grade(words: str, span: TextRange) -> Facts:
+    """A score alone ("7") needs the column's name to be one."""
+    if "+" in words or not re.fullmatch(r"(?:10|[6-9])(?:\s?[ab])?", words):
+        return {}
+    lead = "Gleason "
+    grades = read_grades(lead + words)
+    return {name: replace(fact, spans=(span,)) for name, fact in grade_facts(grades[0]).items()} if grades else {}
+
+
 _READERS = {
+    "gleason": _grade,
     "fraction": _fraction,
     "cores_positive": lambda words, span: _fraction(words, span) or _counts("cores_positive", words, span),
     "cores_total": lambda words, span: _fraction(words, span) or _counts("cores_total", words, span),

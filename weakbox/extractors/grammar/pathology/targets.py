@@ -27,7 +27,7 @@ TARGET_WORDS = re.compile(rf"\b{_NOUN}\b", re.IGNORECASE)
 def read_target(text: str, start: int, end: int) -> Fact | None:
     """The label of the target that ``text[start:end]`` names; None for a systematic core and for an unnumbered target."""
     for match in _LABELLED.finditer(text, start, end):
-        if _CASE_SENSITIVE.fullmatch(match["label"]):
+        if _CASE_SENSITIVE.fullmatch(match["label"]) and "  " not in match[0]:
             return Fact(value=match["label"], spans=(match.span(),), confidence=0.96, rule="target")
     match_short = _SHORT.search(text, start, end)
     return Fact(value=match_short["label"], spans=(match_short.span(),), confidence=0.9, rule="target") if match_short else None
