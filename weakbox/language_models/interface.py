@@ -23,7 +23,8 @@ class Request:
 
     ``schema`` is a JSON Schema (2020-12) that the answer must meet. ``grammar`` is the same demand as a Lark grammar of
     ``llguidance``, stricter where a schema cannot say it (evidence strings that are verbatim pieces of ``source``);
-    a back end that cannot enforce a grammar uses the schema. Parts that many requests share stand first in ``messages``.
+    a back end that cannot enforce a grammar uses the schema. Without ``grammar`` a back end makes it from ``schema`` (strings marked
+    ``x-evidence``) and ``source`` itself, batch by batch. Parts that many requests share stand first in ``messages``.
     """
 
     key: str
