@@ -1,0 +1,1 @@
+"""The parts of the breast grammars: places, radiology, pathology."""

@@ -1,0 +1,296 @@
+"""Cuts a breast pathology report into one block a specimen, and what speaks of the case or of a specimen named elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
+from weakbox.extractors.grammar.breast.pathology_words import choice
+from weakbox.extractors.grammar.breast.places import find_clocks, find_sides
+from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.pathology.facts import TextRange
+from weakbox.extractors.grammar.pathology.labels import Label, labels_of, runs, sequence
+from weakbox.extractors.grammar.pathology.passages import Passage, Role
+
+_SCHEMES = ("upper", "number", "roman", "lower", "mixed")
+_NAMING = ((Role.DIAGNOSIS, Role.SPECIMEN_LIST, Role.SYNOPTIC), (Role.MICROSCOPY, Role.FREE, Role.AMENDMENT), (Role.GROSS,))
+_HEAD = 90
+_LONGEST_UNIT = 600
+_ASIDE = re.compile(
+    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?P<words>(?:hormone\s+)?receptors?\b|(?:breast\s+)?(?:biomarkers?|prognostic|predictive)\b"
+    r"|immuno\w*|ihc\b|repeat\s+(?:ihc|immuno\w*)"
+    r"|ancillary|supplement\w*|special\s+studies|additional\s+studies|molecular|fish\b|ish\b|er\b|er/pr|pr\b|pgr\b|o?estrogen"
+    r"|progest\w+|her-?2|c-?erb|ki-?67|(?:patholog\w+\s+)?(?:tnm|stage|staging)"
+    r"|p?tnm|yp?t\d|mp?t\d|pt[\dis]|npi\b|comments?\b|notes?\b|summary|synoptic|tumou?r\s+(?:summary|profile)|in\s+summary"
+    r"|cell\s+block|the\s+tumou?r|all\s+margins)"
+)
+_NAMED = re.compile(
+    r"\b(?:specimens?|parts?|blocks?|pots?|containers?|samples?|cassettes?|jars?|slides?|tumou?rs?|lesions?|on|of|from"
+    r"|in)\s*(?:no\.?\s*|#\s*)?\(?"
+    r"(?P<id>[A-Z](?=\d{0,2}\b)|\d{1,2}(?=[A-Z]?\d{0,2}\b)(?![.,]\d|\s?(?:mm|cm|%|o'|of\b))|[IVX]{1,4}\b)(?!['’]s)"
+    r"|(?:^|(?<=\n))[ \t]*\(?(?P<line>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)|\((?P<inner>[A-Z]|[IVX]{2,4}|\d)\)"
+    r"|(?<=[.;] )(?P<inline>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)"
+)
+_SITE_HEAD = re.compile(
+    r"(?:^|(?<=\n)|(?<=[.;]\s)|(?<=[.;]))[ \t]*(?:[-*•>#]\s*)?(?P<head>(?:[^\n:;]|:(?=[0-5]\d)){3,140}?)(?P<end>[ \t]*:(?!\d)"
+    r"|[ \t]+-{1,2}[ \t]"
+    r"|[ \t]*\n|[ \t]*$)"
+)
+_ONLY_SIDE = re.compile(r"[\s(]*(?:left|right)(?:[ -]sided?)?[\s)]*")
+_SUBJECT = re.compile(
+    r"(?:^|(?<=\n)|(?<=\. ))[ \t]*(?:(?i:specimens?|parts?|samples?|pots?)[ ]+)?(?P<subject>[A-Z]|\d{1,2}|[IVX]{1,4})[ ]+(?:shows?|is"
+    r"|are|contains?|consists?|has|reveals?|demonstrates?|was|were)\b"
+)
+_SYNOPTIC_KEY = re.compile(
+    r"\b(?:size|type|grade|status|laterality|focality|invasion|involved|examined|procedure|(?:tumou?r|anatomic\w*) site|quadrant"
+    r"|stage|number|distance"
+    r"|closest|details|history|comment|received|macro\w*"
+    r"|micro\w*|gross|clinical|summary|diagnosis|report|conclusion|margins? status|er|pr|her2)\b"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Text outside the blocks. ``names`` are identifiers of specimens written in it, ``after`` is the block that it follows."""
+
+    role: Role
+    start: int
+    end: int
+    order: int = 0
+    names: tuple[str, ...] = ()
+    after: Block | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A report's blocks and the stretches beside them, in the order of the text."""
+
+    blocks: tuple[Block, ...]
+    stretches: tuple[Stretch, ...]
+
+
+def lay_out(text: str, lower: str, passages: Sequence[Passage], mentions: Sequence[Mention]) -> Layout:
+    """Blocks by the specimens' labels, otherwise by headings that are sites; else none."""
+    labels = [[label for label in labels_of(text, passage) if not _is_code(lower, label)] for passage in passages]
+    scheme = _choose_scheme(lower, passages, labels, mentions)
+    blocks: list[Block] = []
+    for passage, found in zip(passages, labels, strict=True):
+        if scheme is not None:
+            blocks += _labelled(text, lower, passage, [label for label in found if label.scheme == scheme], scheme, mentions)
+    if len({block.label.ordinals for block in blocks if block.label}) <= 1:
+        by_site = [block for passage in passages for block in _by_site(lower, passage, mentions)]
+        named = [block for block in by_site if block.passage.role in (Role.DIAGNOSIS, Role.SYNOPTIC)]
+        if named and (len(named) > 1 or not blocks):
+            blocks = by_site
+    return Layout(blocks=tuple(blocks), stretches=tuple(_stretches(text, passages, blocks)))
+
+
+_CODE_LABEL = re.compile(r"[bc][1-5]\b")
+
+
+def _is_code(lower: str, label: Label) -> bool:
+    """B5 and C2 are categories, T1, G2, N0 and M0 stages and grades, unless they are called specimens."""
+    if label.scheme != "mixed":
+        return False
+    return not label.has_noun and re.fullmatch(r"[bcgtnmpu]\d", label.written.lower()) is not None and not _has_site(lower, label)
+
+
+def _has_site(lower: str, label: Label) -> bool:
+    head = lower[label.body : label.body + _HEAD].lstrip().split("\n")[0]
+    return (
+        choice("specimens", "tissue").search(head) is not None
+        or choice("specimens", "procedure").search(head) is not None
+        or bool(find_sides(head))
+    )
+
+
+def _choose_scheme(lower: str, passages: Sequence[Passage], labels: Sequence[list[Label]], mentions: Sequence[Mention]) -> str | None:
+    for roles in _NAMING:
+        scores = {scheme: max(_score(lower, passages, labels, scheme, role, mentions) for role in roles) for scheme in _SCHEMES}
+        best = max(_SCHEMES, key=lambda scheme: scores[scheme])
+        if scores[best] > 0:
+            return best
+    return None
+
+
+def _score(
+    lower: str, passages: Sequence[Passage], labels: Sequence[list[Label]], scheme: str, role: Role, mentions: Sequence[Mention]
+) -> float:
+    total = 0.0
+    for passage, found in zip(passages, labels, strict=True):
+        if passage.role is role:
+            chosen = _runs([label for label in found if label.scheme == scheme], scheme)
+            if chosen and _starts_well(lower, passage, chosen) and not _is_statement_list(lower, passage, chosen, mentions):
+                total += sum(_worth(lower, label, mentions) * len(label.ordinals) for label in chosen)
+    return total
+
+
+def _runs(labels: Sequence[Label], scheme: str) -> list[Label]:
+    """The labels of a passage in turn; a list of specimens may be followed by what each of them shows, with the same labels."""
+    chosen = [label for run in runs(labels, scheme) for label in run]
+    if not chosen:
+        return []
+    known = {ordinal for label in chosen for ordinal in label.ordinals}
+    again = sequence([label for label in labels if label.start > chosen[-1].start and not label.is_inline], scheme)
+    repeated = [label for label in again if set(label.ordinals) <= known]
+    return [*chosen, *repeated] if repeated and repeated[0].ordinals[0] == chosen[0].ordinals[0] else chosen
+
+
+def _worth(lower: str, label: Label, mentions: Sequence[Mention]) -> float:
+    noun = 0.2 if label.has_noun and not label.is_core else 0.0
+    if _has_site(lower, label):
+        return 1.0 + noun
+    return (0.3 if within(mentions, label.body, label.body + 140) else 0.0) + noun
+
+
+def _starts_well(lower: str, passage: Passage, labels: Sequence[Label]) -> bool:
+    first = labels[0]
+    if first.is_inline and not first.has_noun and lower[passage.start : first.start].strip(" \n(["):
+        return len(labels) > 1 and sum(_has_site(lower, label) for label in labels) > len(labels) / 2
+    if first.ordinals[0] == 1 or first.has_noun or first.scheme == "mixed":
+        return True
+    return _has_site(lower, first)
+
+
+def _is_statement_list(lower: str, passage: Passage, labels: Sequence[Label], mentions: Sequence[Mention]) -> bool:
+    """Whether numbers or letters count the statements on one specimen ("1. Invasive carcinoma 2. DCIS") rather than specimens."""
+    if any(label.has_noun for label in labels):
+        return False
+    stops = [*(label.start for label in labels[1:]), passage.end]
+    with_site = sum(_has_site(lower, label) for label in labels)
+    with_finding = sum(bool(within(mentions, label.body, stop)) for label, stop in zip(labels, stops, strict=True))
+    is_headed = choice("specimens", "tissue").search(lower, passage.start, labels[0].start) is not None
+    if len(labels) < 2:
+        return not with_site
+    return with_site <= len(labels) // 3 and (is_headed or with_finding < len(labels))
+
+
+def _labelled(text: str, lower: str, passage: Passage, labels: Sequence[Label], scheme: str, mentions: Sequence[Mention]) -> list[Block]:
+    chosen = _runs(labels, scheme)
+    if not chosen or _is_statement_list(lower, passage, chosen, mentions) or not _starts_well(lower, passage, chosen):
+        return []
+    context = _context(lower, passage.heading, passage.start, chosen[0].start)
+    blocks = [
+        Block(
+            passage=passage,
+            start=label.start,
+            body=label.body,
+            end=following.start if following else passage.end,
+            label=label,
+            context=context,
+        )
+        for label, following in zip(chosen, [*chosen[1:], None], strict=True)
+    ]
+    return _without_asides(lower, _before_subjects(text, blocks), mentions)
+
+
+def _before_subjects(text: str, blocks: list[Block]) -> list[Block]:
+    """The last block of a list ends where sentences speak of its specimens in turn ("A shows ..., B is free of ...")."""
+    last = blocks[-1]
+    written = {block.label.written.lower() for block in blocks[:-1] if block.label}
+    match = next((m for m in _SUBJECT.finditer(text, last.body, last.end) if m["subject"].lower() in written), None)
+    return [*blocks[:-1], replace(last, end=match.start())] if match else blocks
+
+
+def _context(lower: str, heading: TextRange | None, start: int, end: int) -> TextRange | None:
+    """Words above the labels that give one side to all ("Right breast VAB.")."""
+    first = heading[0] if heading else start
+    return (first, end) if len({word.value for word in find_sides(lower, first, end)}) == 1 else None
+
+
+def _without_asides(lower: str, blocks: list[Block], mentions: Sequence[Mention]) -> list[Block]:
+    """The last block ends where receptors, stage or a comment of the case begin on a line of their own."""
+    last = blocks[-1]
+    if any(_ASIDE.search(lower, block.body, block.end) for block in blocks[:-1]) and not _stands_apart(lower, last):
+        return blocks
+    for match in _ASIDE.finditer(lower, last.body + 1, last.end):
+        if within(mentions, last.body, match.start()) or "\n\n" in lower[last.body : match.start() + 1]:
+            return [*blocks[:-1], replace(last, end=match.start())]
+    return blocks
+
+
+def _stands_apart(lower: str, block: Block) -> bool:
+    match = _ASIDE.search(lower, block.body + 1, block.end)
+    return match is not None and lower[max(block.body, match.start() - 40) : match.start()].rstrip(" \t").endswith("\n\n")
+
+
+def _by_site(lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[Block]:
+    if passage.role is Role.GROSS:
+        return []
+    heads = [match for match in _SITE_HEAD.finditer(lower, passage.start, passage.end) if _is_site(lower, match, mentions)]
+    blocks = []
+    for match, following in zip(heads, [*heads[1:], None], strict=False):
+        end = following.start("head") if following else passage.end
+        start = match.start("head")
+        blocks.append(Block(passage=passage, start=start, body=start, end=end, heading=match.span("head")))
+    blocks = [block for block in blocks if block.heading and within(mentions, block.heading[1], block.end)]
+    if blocks and _is_node_after_tumour(lower, passage, blocks[0], mentions):
+        blocks.insert(0, Block(passage=passage, start=passage.start, body=passage.start, end=blocks[0].start))
+    return _without_asides(lower, blocks, mentions) if blocks else []
+
+
+def _is_node_after_tumour(lower: str, passage: Passage, block: Block, mentions: Sequence[Mention]) -> bool:
+    """Whether the first heading is of nodes and the tumour stands above it without one."""
+    head = lower[slice(*block.heading)] if block.heading else ""
+    if choice("specimens", "other_tissue").search(head) is None or "breast" in head:
+        return False
+    return any(mention.diagnosis == "malignant" and not mention.is_absent for mention in within(mentions, passage.start, block.start))
+
+
+def _is_site(lower: str, match: re.Match[str], mentions: Sequence[Mention]) -> bool:
+    """Words for tissue with a side or a procedure, and no finding among them."""
+    head = match["head"]
+    if _ONLY_SIDE.fullmatch(head) is not None:
+        return ":" in match["end"]
+    if choice("specimens", "tissue").search(head) is None or _SYNOPTIC_KEY.search(head):
+        return False
+    if within(mentions, match.start("head"), match.end("head")):
+        return False
+    if len(head.split()) > 18 or re.search(r"\b(?:is|are|was|were|shows?|see|contains?)\b", head):
+        return False
+    return bool(find_sides(head)) or bool(find_clocks(head)) or choice("specimens", "procedure").search(head) is not None
+
+
+def _stretches(text: str, passages: Sequence[Passage], blocks: Sequence[Block]) -> list[Stretch]:
+    """What no block covers, cut where another specimen is named."""
+    found: list[Stretch] = []
+    for passage in passages:
+        position = passage.start
+        previous: Block | None = None
+        for block in sorted((b for b in blocks if b.passage is passage), key=lambda b: b.start):
+            if block.start > position:
+                found += _cut(text, passage, position, block.start, previous)
+            position = max(position, block.end)
+            previous = block
+        if position < passage.end:
+            found += _cut(text, passage, position, passage.end, previous)
+    return found
+
+
+def _cut(text: str, passage: Passage, start: int, end: int, after: Block | None) -> list[Stretch]:
+    named = [
+        (match.start(), match["id"] or match["line"] or match["inner"] or match["inline"]) for match in _NAMED.finditer(text, start, end)
+    ]
+    named = sorted([*named, *((match.start("subject"), match["subject"]) for match in _SUBJECT.finditer(text, start, end))])
+    first = _NAMED.search(text, passage.heading[0], passage.heading[1]) if passage.heading else None
+    heading_name = (first["id"] or first["line"] or first["inner"] or first["inline"]) if first else None
+    pieces: list[Stretch] = []
+    begin, names = start, [heading_name] if heading_name else []
+    for position, name in named:
+        unit = _unit_start(text, start, position)
+        if names and name not in names and unit > begin:
+            pieces.append(Stretch(role=passage.role, start=begin, end=unit, order=passage.order, names=tuple(names), after=after))
+            begin, names = unit, []
+        if name not in names:
+            names.append(name)
+    pieces.append(Stretch(role=passage.role, start=begin, end=end, order=passage.order, names=tuple(names), after=after))
+    return [piece for piece in pieces if text[piece.start : piece.end].strip()]
+
+
+def _unit_start(text: str, start: int, position: int) -> int:
+    """The start of the line or sentence at a position."""
+    begin = max(start, position - _LONGEST_UNIT)
+    found = max(text.rfind("\n", begin, position), text.rfind(". ", begin, position), text.rfind("; ", begin, position))
+    return begin if found < 0 else found + 1

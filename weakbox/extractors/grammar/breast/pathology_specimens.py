@@ -1,0 +1,453 @@
+"""Reads the blocks of each specimen and puts them together: the diagnosis counts most, an amendment supersedes it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from weakbox.extractors.grammar.breast.pathology_diagnosis import GENERIC, diagnosis_facts, is_vague
+from weakbox.extractors.grammar.breast.pathology_grade import Grade, grade_of
+from weakbox.extractors.grammar.breast.pathology_layout import Stretch
+from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
+from weakbox.extractors.grammar.breast.pathology_receptors import Receptor, between, receptor_facts
+from weakbox.extractors.grammar.breast.pathology_size import Size, size_of
+from weakbox.extractors.grammar.breast.pathology_words import choice
+from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
+from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
+from weakbox.extractors.grammar.pathology.passages import Passage, Role
+
+PLACES = ("side", "quadrant", "clock")
+MARKERS = ("er", "pr", "her2", "ish")
+_RANK = {
+    Role.AMENDMENT: 0,
+    Role.DIAGNOSIS: 1,
+    Role.SYNOPTIC: 2,
+    Role.FREE: 3,
+    Role.MICROSCOPY: 4,
+    Role.ADDENDUM: 5,
+    Role.COMMENT: 6,
+    Role.SPECIMEN_LIST: 7,
+    Role.GROSS: 8,
+}
+_HEAD_CHARACTERS = 220
+_BREAST_HEAD = re.compile(r"breast(?! clinic)|mastectomy|lumpectomy|\bwle\b|\bmrm\b|quadrant|wide local")
+_NODE_COUNT = re.compile(
+    r"(?<![\d/.])(?P<positive>\d{1,2}|none|no|one|two|three|four|five|all)\s*(?:/|of|out of)\s*(?:the\s+)?(?P<total>\d{1,2}|one|two"
+    r"|three|four|five|six|seven|eight|nine|ten)\b(?!\s*(?:mm|cm|%|/))"
+)
+_SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
+
+
+def rank(role: Role) -> int:
+    """Lower counts more where passages differ."""
+    return _RANK[role]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Everything that was found in one report's masked text, by place."""
+
+    text: str
+    lower: str
+    mentions: Sequence[Mention]
+    grades: Sequence[Grade]
+    receptors: Sequence[Receptor]
+    sizes: Sequence[Size]
+
+    def read(self, start: int, end: int, *, is_node: bool = False) -> Facts:
+        """Diagnosis, histology, grade, size and receptors that a stretch states of one specimen."""
+        found = within(self.mentions, start, end)
+        facts = diagnosis_facts(found, is_node=is_node)
+        if is_node and "diagnosis" not in facts:
+            facts |= self._node_count(start, end)
+        facts |= receptor_facts(between(self.receptors, start, end))
+        diagnosis = facts.get("diagnosis")
+        if is_node or (diagnosis is not None and diagnosis.value != "malignant"):
+            return facts
+        return facts | self._measures(start, end, found, facts)
+
+    def _measures(self, start: int, end: int, found: Sequence[Mention], facts: Facts) -> Facts:
+        malignant = [mention for mention in found if mention.diagnosis == "malignant" and not mention.is_absent and not mention.is_code]
+        carcinomas = [mention for mention in malignant if not mention.is_metastatic]
+        invasive = [mention for mention in carcinomas if mention.is_invasive and not is_vague(mention)]
+        is_in_situ = bool(carcinomas) and not invasive and any(mention.is_in_situ for mention in carcinomas)
+        histology = facts.get("histology")
+        grade = grade_of(
+            _inside(self.grades, start, end),
+            histology=None if histology is None else str(histology.value),
+            is_in_situ=is_in_situ,
+            is_metastatic=bool(malignant) and not carcinomas,
+            carcinomas=carcinomas,
+        )
+        size = size_of(_inside(self.sizes, start, end), is_in_situ=is_in_situ)
+        is_metastatic = bool(malignant) and not carcinomas
+        measured = {} if size is None or is_metastatic else {"tumor_size_mm": size}
+        return {**({} if grade is None else {"grade": grade}), **measured}
+
+    def _node_count(self, start: int, end: int) -> Facts:
+        match = _NODE_COUNT.search(self.lower, start, end)
+        if match is None:
+            return {}
+        is_free = match["positive"] in ("0", "none", "no")
+        value, histology = ("benign", "benign_other") if is_free else ("malignant", "malignant_other")
+        return {
+            "diagnosis": Fact(value=value, spans=(match.span(),), confidence=0.85, rule="nodes"),
+            "histology": Fact(value=histology, spans=(match.span(),), confidence=0.85, rule="nodes"),
+        }
+
+    def head_end(self, start: int, end: int) -> int:
+        """Where the words for the site end: at the first finding, or with the paragraph."""
+        stop = min(end, start + _HEAD_CHARACTERS)
+        found = within(self.mentions, start, stop)
+        lead = len(self.lower[start:stop]) - len(self.lower[start:stop].lstrip())
+        paragraph = self.lower.find("\n\n", start + lead, stop)
+        return min([stop if paragraph < 0 else paragraph, *(mention.start for mention in found[:1])])
+
+    def places(self, start: int, end: int) -> Facts:
+        """Side, quadrant and clock that a stretch names first."""
+        facts: Facts = {}
+        sides = find_sides(self.lower, start, end)
+        if sides:
+            facts["side"] = Fact(value=sides[0].value, spans=((sides[0].start, sides[0].end),), rule="side")
+        stated = _SIDE_FIELD.search(self.lower, start, end) if not sides else None
+        if stated is not None:
+            value = "left" if stated["side"].startswith("l") else "right"
+            facts["side"] = Fact(value=value, spans=(stated.span("side"),), rule="side")
+        quadrants = find_quadrants(self.lower, start, end)
+        if quadrants and len({word.value for word in quadrants}) == 1:
+            facts["quadrant"] = Fact(value=quadrants[0].value, spans=((quadrants[0].start, quadrants[0].end),), rule="quadrant")
+        clocks = find_clocks(self.lower, start, end)
+        if clocks and len({clock.value for clock in clocks}) == 1:
+            clock = clocks[0]
+            hour = int(clock.value) if clock.value == int(clock.value) else clock.value
+            flags = ("range",) if clock.is_range else ()
+            facts["clock"] = Fact(value=hour, spans=((clock.start, clock.end),), rule="clock", flags=flags)
+        return facts
+
+
+Placed = TypeVar("Placed", Grade, Size)
+
+
+def _inside(found: Sequence[Placed], start: int, end: int) -> Sequence[Placed]:
+    """Those that begin in ``start:end``; they are in order."""
+    return found[bisect_left(found, start, key=lambda one: one.start) : bisect_left(found, end, key=lambda one: one.start)]
+
+
+Reading = tuple[Role, int, Facts]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A specimen while it is put together."""
+
+    label: Fact | None
+    ordinals: tuple[int, ...]
+    position: int
+    is_node: bool = False
+    readings: list[Reading] = field(default_factory=list)
+    members: list[Facts] = field(default_factory=list)
+    places: Facts = field(default_factory=dict)
+    """The place that its first passages give it."""
+
+    @property
+    def facts(self) -> Facts:
+        """What the passages read so far say together."""
+        return merge(self.readings)
+
+
+def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
+    """One entry a specimen, in the order of the labels, or of the text where there are none."""
+    nodes = _node_labels(reader, blocks)
+    read = [(block, _read_block(reader, block, is_node=_is_node(reader, block, nodes))) for block in blocks]
+    entries: list[Entry] = []
+    for block, facts in sorted(read, key=lambda pair: (rank(pair[0].passage.role), pair[0].start)):
+        _place(reader, entries, block, facts, is_node=_is_node(reader, block, nodes))
+    return sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
+
+
+def _node_labels(reader: Reader, blocks: Sequence[Block]) -> set[tuple[int, ...]]:
+    heads: dict[tuple[int, ...], str] = {}
+    for block in blocks:
+        if block.label is not None:
+            stop = reader.head_end(block.body, block.end)
+            head = reader.lower[block.body : stop].strip() or reader.lower[block.body : min(block.end, block.body + 60)]
+            if block.passage.role is Role.GROSS:
+                head = head[:50]
+            heads[block.label.ordinals] = f"{heads.get(block.label.ordinals, '')} {head}"
+    return {ordinals for ordinals, head in heads.items() if _names_a_node(head)}
+
+
+def _names_a_node(head: str) -> bool:
+    return choice("specimens", "other_tissue").search(head) is not None and _BREAST_HEAD.search(head) is None
+
+
+def _is_node(reader: Reader, block: Block, nodes: set[tuple[int, ...]]) -> bool:
+    if block.label is not None:
+        return block.label.ordinals in nodes
+    return block.heading is not None and _names_a_node(reader.lower[slice(*block.heading)])
+
+
+def _read_block(reader: Reader, block: Block, *, is_node: bool) -> Facts:
+    facts = _block_places(reader, block, is_node=is_node)
+    if block.passage.role is Role.GROSS:
+        return facts
+    if block.passage.role is Role.SPECIMEN_LIST:
+        return {**facts, **_if_missing(reader, block)}
+    start = block.heading[1] if block.heading else block.body
+    return {**facts, **reader.read(start, block.end, is_node=is_node)}
+
+
+def _if_missing(reader: Reader, block: Block) -> Facts:
+    found = [mention for mention in within(reader.mentions, block.body, block.end) if mention.diagnosis == "insufficient"]
+    return diagnosis_facts(found) if found else {}
+
+
+def _block_places(reader: Reader, block: Block, *, is_node: bool) -> Facts:
+    start = block.heading[0] if block.heading else block.body
+    head_end = max(reader.head_end(block.body, block.end), block.heading[1] if block.heading else 0)
+    facts = reader.places(start, head_end)
+    if block.passage.role in (Role.DIAGNOSIS, Role.AMENDMENT, Role.SYNOPTIC) and not facts:
+        line = reader.lower.find("\n", head_end, block.end)
+        facts = reader.places(head_end, min(block.end, line if line >= 0 else block.end, head_end + _HEAD_CHARACTERS))
+    if "side" not in facts and block.context is not None:
+        facts = {**facts, **{name: fact for name, fact in reader.places(*block.context).items() if name == "side"}}
+    return {name: fact for name, fact in facts.items() if name == "side"} if is_node else facts
+
+
+_SUPPORTING = (Role.GROSS, Role.ADDENDUM, Role.COMMENT, Role.AMENDMENT)
+
+
+def _place(reader: Reader, entries: list[Entry], block: Block, facts: Facts, *, is_node: bool) -> None:
+    reading = (block.passage.role, block.passage.order, facts)
+    ordinals = block.label.ordinals if block.label else ()
+    for entry in entries:
+        if entry.ordinals == ordinals and (ordinals or _is_same_site(entry, facts, is_node=is_node)):
+            entry.readings.append(reading)
+            entry.places = {**_only_places(facts), **entry.places}
+            return
+    own = set(ordinals)
+    for entry in entries:
+        if own and own < set(entry.ordinals):
+            entry.members.append(facts)
+            return
+    if own and any(own & set(entry.ordinals) for entry in entries):
+        for entry in entries:
+            if set(entry.ordinals) <= own:
+                entry.readings.append((block.passage.role, block.passage.order, {n: f for n, f in facts.items() if n in PLACES}))
+        return
+    has_labels = any(entry.ordinals for entry in entries)
+    if entries and (block.passage.role in _SUPPORTING or (bool(ordinals) != has_labels)):
+        return
+    entries.append(
+        Entry(label=_label(block), ordinals=ordinals, position=block.start, is_node=is_node, readings=[reading], places=_only_places(facts))
+    )
+
+
+def _only_places(facts: Facts) -> Facts:
+    return {name: fact for name, fact in facts.items() if name in PLACES}
+
+
+def _label(block: Block) -> Fact | None:
+    if block.label is None:
+        return None
+    return Fact(value=block.label.written, spans=((block.label.start, block.label.end),), confidence=0.98, rule="label")
+
+
+def _is_same_site(entry: Entry, facts: Facts, *, is_node: bool) -> bool:
+    if entry.is_node != is_node:
+        return False
+    known = entry.places
+    return all(name not in facts or name not in known or facts[name].value == known[name].value for name in PLACES)
+
+
+def merge(readings: Sequence[Reading]) -> Facts:
+    """One specimen's facts from all passages: the better passage wins, a later amendment supersedes, differences are flagged."""
+    ordered = sorted(readings, key=lambda reading: (rank(reading[0]), -reading[1]))
+    merged: Facts = {}
+    for role, _, facts in ordered:
+        is_amended = bool(ordered) and ordered[0][0] is Role.AMENDMENT and role is not Role.AMENDMENT
+        merged = _merged(merged, facts, role, conflict="superseded" if is_amended else "conflict")
+    return merged
+
+
+def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str) -> Facts:
+    """What a worse passage says, as far as it speaks of the same diagnosis; words for a place may differ between passages."""
+    known, own = merged.get("diagnosis"), facts.get("diagnosis")
+    taken = {name: fact for name, fact in facts.items() if name not in PLACES or name not in merged or name == "side"}
+    if known is not None and own is not None and known.value != own.value:
+        is_graver = known.rule == GENERIC and known.value == "benign" and own.value == "high_risk"
+        if _is_raised(merged, own):
+            return combine({**merged, "diagnosis": own}, {name: fact for name, fact in taken.items() if name in MARKERS}, conflict=conflict)
+        if not is_graver:
+            flagged = {} if role in (Role.GROSS, Role.MICROSCOPY, Role.COMMENT) else {"diagnosis": known.flagged(conflict)}
+            markers = {name: fact for name, fact in taken.items() if name in (*PLACES, *MARKERS)}
+            return {**combine(merged, markers, conflict=conflict), **flagged}
+        merged = {name: fact for name, fact in merged.items() if name not in ("diagnosis", "histology")}
+    typed = merged.get("histology")
+    if typed is not None and typed.rule == GENERIC and "histology" in taken and taken["histology"].rule != GENERIC:
+        merged = {**merged, "histology": taken["histology"]}
+    if known is not None and known.value != "malignant":
+        taken = {name: fact for name, fact in taken.items() if name not in ("grade", "tumor_size_mm")}
+    if "diagnosis" in merged:
+        taken = {name: fact for name, fact in taken.items() if name != "diagnosis"}
+    loose = ("histology",) if role in (Role.MICROSCOPY, Role.COMMENT, Role.ADDENDUM) else ()
+    if role is Role.MICROSCOPY or role is Role.GROSS:
+        loose = (*loose, "side")
+    settled = {name: fact for name, fact in taken.items() if not (name in loose and name in merged)}
+    return combine(merged, settled, conflict=conflict)
+
+
+def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Stretch]) -> list[Entry]:
+    """Gives text outside the blocks to the specimen that it names, or to the only one that it can mean."""
+    known = [entry.facts for entry in entries]
+    diagnosed = {index for index, facts in enumerate(known) if "diagnosis" in facts}
+    for stretch in sorted(stretches, key=lambda stretch: (rank(stretch.role), stretch.start)):
+        if stretch.role in (Role.GROSS, Role.SPECIMEN_LIST) and len(entries) > 1:
+            continue
+        index = _home(reader, entries, known, stretch)
+        if index is None:
+            continue
+        entry = entries[index]
+        facts = reader.read(stretch.start, stretch.end, is_node=entry.is_node)
+        if stretch.role in (Role.GROSS, Role.SPECIMEN_LIST):
+            facts = {}
+        elif stretch.role in (Role.ADDENDUM, Role.COMMENT) and index in diagnosed:
+            facts = {
+                name: fact for name, fact in facts.items() if name in MARKERS or (name == "diagnosis" and _is_raised(known[index], fact))
+            }
+        elif len(entries) > 1 and not stretch.names and stretch.role is not Role.AMENDMENT:
+            facts = _only_completing(facts, known[index])
+        markers = {name: fact for name, fact in facts.items() if name in MARKERS}
+        known[index] = {**{name: fact for name, fact in facts.items() if name not in MARKERS}, **known[index]}
+        if markers and stretch.names and not _is_tumour(entry, known[index]) and "diagnosis" in known[index]:
+            tumour = _home(reader, entries, known, replace(stretch, names=()))
+            if tumour is not None and tumour != index:
+                entries[tumour].readings.append((stretch.role, stretch.order, markers))
+                facts = {name: fact for name, fact in facts.items() if name not in MARKERS}
+        places = reader.places(stretch.start, stretch.end) if _speaks_of_place(stretch, entries) else {}
+        entry.readings.append((stretch.role, stretch.order, {**places, **facts}))
+        if "diagnosis" in facts:
+            diagnosed.add(index)
+    return entries
+
+
+def _is_raised(stated: Facts, diagnosis: Fact) -> bool:
+    """Whether a comment calls a benign lesion one of high risk (B3)."""
+    known = stated.get("diagnosis")
+    return known is not None and known.value == "benign" and diagnosis.value == "high_risk" and diagnosis.rule in ("code", GENERIC)
+
+
+def _only_completing(facts: Facts, stated: Facts) -> Facts:
+    """Of text that names no specimen, only what agrees with the diagnosis of the specimen it is given to."""
+    known, own = stated.get("diagnosis"), facts.get("diagnosis")
+    if known is not None and own is not None and known.value != own.value:
+        return {name: fact for name, fact in facts.items() if name in MARKERS}
+    return facts
+
+
+def _speaks_of_place(stretch: Stretch, entries: Sequence[Entry]) -> bool:
+    if stretch.role is Role.AMENDMENT:
+        return True
+    return len(entries) == 1 and stretch.role in (Role.DIAGNOSIS, Role.SYNOPTIC, Role.SPECIMEN_LIST, Role.FREE, Role.GROSS)
+
+
+def _home(reader: Reader, entries: Sequence[Entry], known: Sequence[Facts], stretch: Stretch) -> int | None:
+    if len(entries) == 1:
+        return 0
+    named = [index for index, entry in enumerate(entries) if _is_named(entry, stretch.names)]
+    if named:
+        tumours = [index for index in named if _is_tumour(entries[index], known[index])]
+        return tumours[0] if tumours else named[0]
+    tumours = [index for index, entry in enumerate(entries) if _is_tumour(entry, known[index])]
+    sides = {word.value for word in find_sides(reader.lower, stretch.start, stretch.end)}
+    if len(sides) == 1:
+        on_side = [index for index in tumours if known[index].get("side", _NOTHING).value in sides]
+        tumours = on_side or tumours
+    if len(tumours) <= 1:
+        return tumours[0] if tumours else None
+    if stretch.after is not None and stretch.after.label is not None:
+        last = [index for index in tumours if entries[index].ordinals == stretch.after.label.ordinals]
+        if last and not reader.lower[max(0, stretch.start - 2) : stretch.start].endswith("\n\n"):
+            return last[0]
+    found = diagnosis_facts(within(reader.mentions, stretch.start, stretch.end))
+    alike = [
+        index for index in tumours if "histology" in found and known[index].get("histology", _NOTHING).value == found["histology"].value
+    ]
+    if len(alike) == 1:
+        return alike[0]
+    invasive = [index for index in tumours if known[index].get("histology", _NOTHING).value not in ("dcis", "malignant_other")]
+    return invasive[0] if len(invasive) == 1 else None
+
+
+_NOTHING = Fact(value="", spans=())
+
+
+def _is_tumour(entry: Entry, facts: Facts) -> bool:
+    return not entry.is_node and facts.get("diagnosis", _NOTHING).value == "malignant"
+
+
+def _is_named(entry: Entry, names: Sequence[str]) -> bool:
+    if entry.label is None:
+        return False
+    written = str(entry.label.value).lower()
+    return any(name.lower() == written or (len(entry.ordinals) > 1 and _ordinal(name) in entry.ordinals) for name in names)
+
+
+def _ordinal(name: str) -> int:
+    return int(name) if name.isdigit() else ord(name.upper()[0]) - ord("A") + 1
+
+
+_HEADERS = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.SPECIMEN_LIST, Role.FREE, Role.GROSS)
+
+
+def with_header_places(
+    reader: Reader, specimens: list[Facts], are_nodes: Sequence[bool], passages: Sequence[Passage], stretches: Sequence[Stretch]
+) -> list[Facts]:
+    """A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
+    if not specimens or not any("diagnosis" in facts for facts in specimens):
+        return specimens
+    if len(specimens) == 1:
+        filled = dict(specimens[0])
+        for role in _HEADERS:
+            for passage in passages:
+                if passage.role is role:
+                    first = passage.heading[0] if passage.heading else passage.start
+                    filled = {**_less_sure(reader.places(first, passage.end)), **filled}
+        return [filled]
+    for name in PLACES:
+        head = _only_place(reader, stretches, name)
+        stated = {facts[name].value for facts in specimens if name in facts}
+        if head is not None and stated <= ({head.value} if name == "side" else set()):
+            specimens = [
+                facts if is_node and name != "side" else {name: head, **facts} for facts, is_node in zip(specimens, are_nodes, strict=True)
+            ]
+    return specimens
+
+
+def _only_place(reader: Reader, stretches: Sequence[Stretch], name: str) -> Fact | None:
+    """The one place that the header outside the specimens' own text names."""
+    found = [
+        facts[name]
+        for stretch in stretches
+        if stretch.role in (Role.SPECIMEN_LIST, Role.FREE) and name in (facts := reader.places(stretch.start, stretch.end))
+    ]
+    return replace(found[0], confidence=0.75, rule="header") if len({fact.value for fact in found}) == 1 else None
+
+
+def _less_sure(facts: Facts) -> Facts:
+    return {name: replace(fact, confidence=0.85) for name, fact in facts.items()}
+
+
+def with_members(entry: Entry, facts: Facts) -> Facts:
+    """A group without a place takes the one that all its members share."""
+    shared: Facts = {}
+    for name in PLACES:
+        stated = [member[name] for member in entry.members if name in member]
+        if name not in facts and stated and len({fact.value for fact in stated}) == 1 and len(stated) == len(entry.members):
+            spans = tuple(dict.fromkeys(span for fact in stated for span in fact.spans))
+            shared[name] = replace(stated[0], spans=spans, confidence=0.9, rule="members")
+    return {**facts, **shared}

@@ -1,0 +1,289 @@
+"""BI-RADS categories and breast density as words state them, with the side that a category is tied to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+SEVERITY = {"1": 1.0, "2": 2.0, "0": 2.5, "3": 3.0, "4": 4.0, "4A": 4.1, "4B": 4.2, "4C": 4.3, "5": 5.0, "6": 6.0}
+"""From least to worst; an incomplete examination (0) asks for more than a benign one."""
+_WORDS = {
+    **dict(zip(("zero", "one", "two", "three", "four", "five", "six"), "0123456", strict=True)),
+    **dict(zip(("i", "ii", "iii", "iv", "v", "vi"), "123456", strict=True)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryMention:
+    """A BI-RADS category at ``start:end``; ``side`` where side and number are one token ("L 4A", "right: 2")."""
+
+    value: str
+    start: int
+    end: int
+    side: str | None = None
+    is_range: bool = False
+    is_ambiguous: bool = False
+    is_bare: bool = False
+    """Without the system's name beside it."""
+
+
+def worst(values: list[str]) -> str:
+    """The most severe of some categories."""
+    return max(values, key=lambda value: SEVERITY[value])
+
+
+_NAME = r"(?:\bb\s?[il1]?[- ]?\s?-?rad[s5]?(?:tm|®|\s?\(r\))?|\bbirads?(?:tm)?)"
+_FILLER = (
+    r"(?:\s*(?:[:=#(),*]|\|(?!\s*\n)|-(?!\d{1,2}[- ]?month)|\.(?=\s?:)|>|\b(?:acr|us-?|final|overall|combined|assessment|categor(?:y|"
+    r"ies)|categori[sz]ed|cat\.?|score[ds]?|code|"
+    r"class(?:ification|ified|e)?|grade|rating|stage|level|is|are|was|were|of|as|to|at|in|on|for|the|a|both|each|breasts?|sides?|"
+    r"mammogra\w+|"
+    r"ultraso\w+|sonogra\w+|mri|mr|result|value|descriptor|diagnostic|after|according|no\.?|number|nr\.?|assigned|therefore|now|"
+    r"remains?|by|and|"
+    r"axilla|finding|lesion|current|today|this|exam(?:ination)?|study|atlas|edition|recommendation|suspicion|type|group|system|lexicon|"
+    r"v\.?|version|"
+    r"(?:5th|fifth|4th|2013|2025)(?: ed(?:ition|\.)?)?|left|right|bilateral(?:ly)?|lt|rt|[lr](?=\s?[:=-]?\s?[0-6]))\b)){0,14}?\s*"
+)
+_TAIL = (
+    r"(?![\w]|[.,]\d|:\d\d|\s?(?:mm|cm|%|o'?\s?clock|x\s?\d|-?\s?months?\b|-?\s?mo\b|-?\s?weeks?\b|-?\s?years?\b|views?\b|images?\b|"
+    r"th\b|st\b|nd\b|rd\b|lesions? (?:are|have))|-(?:year|month|week|view)|/\d\d|/20\d\d)"
+)
+_VALUE = (
+    r"(?P<cat>[0-6]|vi|iv|v|i{1,3}|zero|one|two|three|four|five|six)"
+    r"(?:\s?[-(]?(?P<sub>[abc])\)?(?![\w'])|\s(?P<spaced>[abc])(?=\s*(?:[.,;:)/\n-]|$)))?"
+)
+_RANGE = (
+    r"(?:\s?(?P<joint>-|/|to|or|and)\s?(?:bi-?rads\s?|category\s)?(?:(?P<high>[0-6])\s?(?P<high_sub>[abc])?|(?P<only_sub>[abc]))(?![\w]|"
+    r"[.,]\d|:\d|"
+    r"\s?(?:mm|cm|%|o'?clock|x\s?\d|-?\s?months?|-?\s?mo\b|-?\s?weeks?|-?\s?years?|views?)|-(?:month|year|week)|\s?\(?(?:left|right|"
+    r"[lr]\b)))?"
+)
+_NAMED = re.compile(rf"(?P<name>{_NAME}){_FILLER}{_VALUE}(?![\w]){_RANGE}{_TAIL}")
+_ACR = re.compile(
+    rf"(?P<name>\bacr)(?:\s*(?:[:=#(-]|\b(?:bi-?rads|category|class\w*|score|right|left|breast|of|the|"
+    rf"in)\b)){{0,8}}\s*{_VALUE}(?![\w]){_RANGE}{_TAIL}"
+)
+_CATEGORY = re.compile(
+    rf"\b(?P<name>(?:assessment )?categor(?:y|ies)|cat\.?(?= ?[0-6])|(?:final |overall )?assessment|final code|assessment code)"
+    rf"(?:\s*(?:[:=#(*|-]|\b(?:is|of|code|categor(?:y|ies)|left|right|breast)\b)){{0,8}}\s*{_VALUE}(?![\w]){_RANGE}{_TAIL}"
+)
+_OVERALL = re.compile(
+    rf"\b(?P<name>overall|final|combined)(?:\s*(?:[:=#(*|-]|\b(?:is|of|code|categor(?:y|ies)|assessment|"
+    rf"score)\b)){{0,6}}\s*{_VALUE}(?![\w]){_RANGE}{_TAIL}"
+)
+_SYSTEM = re.compile(rf"{_NAME}|\bacr\b(?!\s*[a-d]\b)|\bassessment\b")
+_OTHER_SYSTEM = re.compile(r"\b(?:ranzcr|nhsbsp|imaging|tabar|iris|efferent|rcr|five[- ]point|5[- ]point|birmingham|kod|code [rump])\s*$")
+_BARE = re.compile(
+    r"(?<![\w./:+-])(?P<cat>4)\s?(?P<sub>[abc])(?![\w])(?:\s?(?P<joint>-|/|to|or)\s?(?:(?P<high>[45])(?P<high_sub>[abc])?|"
+    r"(?P<only_sub>[abc]))(?![\w]))?"
+)
+_SIDED = re.compile(
+    rf"(?<![\w/])(?P<side>left|right|lt|rt|l|r|both(?: breasts?| sides)?|bilateral(?:ly)?)\.?(?:\s+(?:breast|"
+    rf"side))?\s*[:=(-]?\s*(?:category\s*)?"
+    rf"(?P<cat>[0-6])(?P<sub>[abc])?\)?{_TAIL}"
+)
+_SIDE_AFTER = re.compile(
+    r"(?<![\w.:+-])(?P<cat>[0-6])(?P<sub>[abc])?\s*\(?(?:(?:on|in|for|of)\s+(?:the\s+)?)?(?P<side>left|right|both|bilateral(?:ly)?|"
+    r"[lr](?=\s*(?:[;,.)\n]|$)))\b"
+    r"(?!\s*(?:breast\s*)?[:=-]?\s*(?:bi-?\s?rads|acr|category)?\s*[:=]?\s*[0-6])"
+)
+_NOW = re.compile(
+    rf"\b(?:now|currently|today|down-?graded|up-?graded|changed|revised|reclassified|amended|corrected)\b(?:\s*(?:now|downgraded|"
+    rf"upgraded|revised|to|is|a|as|category|as a|it|:|classified|considered|from \S+)){{0,8}}\s*"
+    rf"(?P<cat>[0-6])(?P<sub>[abc])?{_TAIL}"
+)
+_ANY_NAME = re.compile(rf"{_NAME}|\bacr\b|\bcategory\b|\bassessment\b")
+_DENSITY_BEFORE = re.compile(r"(?:densit\w*|composition|tissue(?: type)?|parenchym\w*|pattern|fibroglandular|type)[^.;\n]{0,18}$")
+_DENSITY_AFTER = re.compile(r"\s*(?:breast )?(?:densit|composition|parenchym)")
+_PRIOR = re.compile(
+    r"(?:\b(?:previous(?:ly)?|prior(?:ly)?|formerly|earlier|initial(?:ly)?|originally|last (?:year|exam\w*|mammogra\w+|study|time)|old|"
+    r"from|downgraded from|upgraded from|"
+    r"was|were|had been|compared (?:to|with)|versus|in (?:19|20)\d\d|(?:19|20)\d\d\)?:?|outside)\b(?:[\s:=(,]|\b(?:a|an|the|scored?|"
+    r"assigned|given|reported|graded|categori[sz]ed|"
+    r"classified|rated|assessed|called|as|at|of|on|mammogra\w+|ultraso\w+|mri|exam\w*|study|studies|report|score|category|assessment|"
+    r"recall|recalled|it|with|from|screening|"
+    r"diagnostic|outside|dated?|[\d./-]+|finding|mass|right|left|breast|birads|bi-rads|imaging|been|facility)\b)*)$"
+)
+_PRIOR_AFTER = re.compile(
+    r"\s*[,(]?\s*(?:previously|at that time|on (?:the )?(?:prior|previous|last)|in (?:19|20)\d\d|prior\b|last year|"
+    r"(?:was |were |had been )?(?:assigned|given|issued|reported|on) (?:on|at|in|for) (?:the )?(?:screening|recall|prior|previous|"
+    r"outside|earlier)|"
+    r"(?:assigned|given|on screening|at screening)\b[^.;\n]{0,40}\bago\b)"
+)
+_NOW_AFTER = re.compile(r"\b(?:now|currently|today|current)\b")
+_UNREAL = re.compile(
+    r"(?:\bno\b(?! change)(?: (?:new|other|evidence of|suspicious|finding\w*|lesions? of|lesion))*|"
+    r"\bnot(?: \w+){0,2}(?: criteria)?(?: for| of| a)?|\bwithout(?: any)?|\bif\b[^.;]{0,60}|"
+    r"would be|criteria for|rule out|r/o|exclude|or higher than|>|<|at least)\s*(?:a\s|an\s)?$"
+)
+_LEGEND_AFTER = re.compile(r"\s*[:=]")
+_GENERIC_AFTER = re.compile(
+    r"\s*(?:would|could|might|will) (?:be|apply|have)\b|\s*(?:lesions?|findings?|categor\w+) (?:are|have|carry|carries|is defined|"
+    r"means)\b|\s*(?:or|and) (?:above|higher|greater)"
+)
+
+
+def find_categories(lower: str) -> list[CategoryMention]:
+    """Every current BI-RADS category of the text, in order; densities, other systems' codes, editions and prior ones are left out."""
+    if not _ANY_NAME.search(lower):
+        return []
+    found: list[CategoryMention] = []
+    is_named = _SYSTEM.search(lower) is not None
+    for pattern, is_bare in ((_NAMED, False), (_ACR, False), (_CATEGORY, False), (_OVERALL, False), (_NOW, True), (_BARE, True)):
+        for match in pattern.finditer(lower):
+            if not is_named and pattern in (_CATEGORY, _OVERALL) and not match.groupdict().get("sub"):
+                continue
+            _take(found, match, lower, is_bare=is_bare)
+    _take_sided(found, lower)
+    return sorted(found, key=lambda mention: mention.start)
+
+
+def _take(found: list[CategoryMention], match: re.Match[str], lower: str, *, is_bare: bool) -> None:
+    start, end = match.span()
+    first = match.start("cat")
+    if any(mention.start <= first < mention.end for mention in found) or not _is_current(lower, match):
+        return
+    if match.re is not _NAMED and (_DENSITY_BEFORE.search(lower[max(0, start - 30) : start]) or _DENSITY_AFTER.match(lower, end)):
+        return
+    if match.re is _NAMED and _DENSITY_AFTER.match(lower, end):
+        return
+    if match.re is _NOW and not _ANY_NAME.search(lower[max(0, start - 80) : start]):
+        return
+    if match.re in (_CATEGORY, _OVERALL) and _OTHER_SYSTEM.search(lower[max(0, start - 30) : start]):
+        return
+    if _is_table_head(lower, start, first):
+        return
+    mention = _mention(match, is_bare=is_bare)
+    if mention is not None and mention.is_range and _LEGEND_AFTER.match(lower, end):
+        return
+    if mention is not None:
+        found.append(mention)
+
+
+def _is_table_head(lower: str, start: int, value: int) -> bool:
+    """The last title of a table's head and the first cell of the row under it."""
+    if "\n" not in lower[start:value]:
+        return False
+    line = lower[lower.rfind("\n", 0, start) + 1 : start]
+    return "  " in line.strip() or "|" in line or "\t" in line or line.endswith("  ")
+
+
+def _is_current(lower: str, match: re.Match[str]) -> bool:
+    start, end = match.span()
+    before = lower[max(0, start - 70) : start]
+    before = before[before.rfind("\n") + 1 :]
+    if match.re is not _NOW and (_PRIOR.search(before) and not _NOW_AFTER.search(lower[start : match.start("cat")])):
+        return False
+    return not (_UNREAL.search(before) or _PRIOR_AFTER.match(lower, end) or _GENERIC_AFTER.match(lower, end))
+
+
+def _mention(match: re.Match[str], *, is_bare: bool) -> CategoryMention | None:
+    group = match.groupdict()
+    low = _category(match["cat"], group.get("sub") or group.get("spaced"))
+    if low is None:
+        return None
+    high = _high(group, low)
+    is_scale = group.get("joint") == "/" and group.get("high") in ("5", "6") and not group.get("high_sub") and len(low) == 1
+    value = low if high is None or is_scale else worst([low, high])
+    return CategoryMention(
+        value=value,
+        start=match.start(),
+        end=match.end(),
+        is_range=high is not None and high != low and not is_scale,
+        is_ambiguous=is_scale and group.get("high") == "5",
+        is_bare=is_bare,
+    )
+
+
+def _high(group: dict[str, str | None], low: str) -> str | None:
+    if group.get("only_sub"):
+        return _category(low[0], group["only_sub"]) if len(low) == 2 else None
+    return _category(group["high"] or "", group.get("high_sub")) if group.get("high") else None
+
+
+def _category(number: str, letter: str | None) -> str | None:
+    digit = _WORDS.get(number, number)
+    if letter and digit != "4":
+        return digit
+    return f"{digit}{(letter or '').upper()}"
+
+
+_SIDE_VALUE = {"l": "left", "lt": "left", "left": "left", "r": "right", "rt": "right", "right": "right"}
+
+
+def _take_sided(found: list[CategoryMention], lower: str) -> None:
+    """ "BI-RADS: R 2, L 4A": numbers beside a side, on a line that names the system before them."""
+    for name in list(_ANY_NAME.finditer(lower)):
+        stop = _line_end(lower, name.end())
+        for pattern in (_SIDED, _SIDE_AFTER):
+            for match in pattern.finditer(lower, name.end(), stop):
+                side = _SIDE_VALUE.get(match["side"], "bilateral")
+                known = next((index for index, mention in enumerate(found) if mention.start <= match.start("cat") < mention.end), None)
+                if known is not None:
+                    if found[known].side is None:
+                        found[known] = replace(found[known], side=side)
+                    continue
+                value = _category(match["cat"], match["sub"])
+                if value is not None and _is_current(lower, match):
+                    found.append(CategoryMention(value=value, start=match.start(), end=match.end(), side=side, is_bare=True))
+
+
+_LINE_STOP = re.compile(r"\n|\.\s+(?!(?:left|right|l|r)\b)")
+
+
+def _line_end(lower: str, start: int) -> int:
+    match = _LINE_STOP.search(lower, start, start + 120)
+    return match.start() if match else min(len(lower), start + 120)
+
+
+_LETTER = r"(?P<letter>[a-d]|iv|i{1,3}|[1-4])"
+_DENSITY = re.compile(
+    rf"(?P<word>\b(?:breast |mammographic |parenchymal |tissue |glandular |fibroglandular |acr |bi-?rads ){{0,4}}(?:density|composition|"
+    rf"breast tissue type|tissue type|parenchymal pattern|parenchyma type)"
+    rf"(?:\s*(?:[:=(|,-]|\b(?:acr|bi-?rads|category|class|type|grade|score|is|of|the|left|right|both|breasts?|volpara|tissue|as|pattern|"
+    rf"letter|5th|edition|assessment|according|to|in)\b)){{0,10}}\s*)"
+    rf"(?:\(?{_LETTER}\)?(?:\s?(?:-|/|to)\s?(?P<high>[a-d]|[1-4])\b)?)(?![\w]|[.,]\d|\s?(?:mm|cm|%|x\s?\d))"
+)
+_DENSITY_CODE = re.compile(
+    r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|density)\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
+    r"tissue|is)\b|\s){0,10}\(?"
+    r"(?P<letter>[a-d])\)?(?:\s?(?:-|/|to)\s?(?P<high>[b-d])\b)?(?![\w'+]|\.\d|\s(?:mass|lesion|nodule|cyst|small|few|single|new|focal|"
+    r"benign|suspicious|simple))"
+)
+_DENSITY_WORDS = re.compile(
+    r"(?P<d>extremely dense|extreme(?:ly)? (?:fibroglandular )?densit\w+|very dense)|(?P<c>heterogeneous(?:ly)? dens\w+|"
+    r"inhomogeneously dense|dense heterogeneous(?:ly)?)|"
+    r"(?P<b>scattered (?:areas of )?(?:fibro-?\s?glandular|fibronodular|glandular|parenchymal)|scattered areas of (?:breast )?density|"
+    r"scattered densit\w+)|"
+    r"(?P<a>(?:almost |predominantly |mostly |largely )?(?:entirely|completely) fat(?:ty)?|almost all fat|(?:predominantly|mostly|"
+    r"largely) fat(?:ty)?|fatty (?:breasts?|replaced|replacement)|fat(?:ty)?[- ]replaced)"
+)
+_NUMERALS = {"1": "a", "2": "b", "3": "c", "4": "d", "i": "a", "ii": "b", "iii": "c", "iv": "d"}
+_NO_DENSITY = re.compile(r"\b(?:prior|previous\w*|amount of|enhanc\w*|echotexture|echo|ultrasound)\b[^.;\n]{0,40}$")
+_NO_DENSITY_AFTER = re.compile(r"[^.;\n]{0,30}\b(?:echotexture|mass\b|nodule\b|lesion\b)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DensityMention:
+    """A density letter at ``start:end``."""
+
+    value: str
+    start: int
+    end: int
+    rule: str
+    is_range: bool = False
+
+
+def find_densities(lower: str) -> list[DensityMention]:
+    """Breast densities: letters and numerals beside the word, then the lexicon's phrases; in order of trust, then of the text."""
+    found: list[DensityMention] = []
+    for pattern, rule in ((_DENSITY, "density"), (_DENSITY_CODE, "density_code")):
+        for match in pattern.finditer(lower):
+            if not _NO_DENSITY.search(lower[max(0, match.start() - 50) : match.start()]):
+                letters = [_NUMERALS.get(letter, letter) for letter in (match["letter"], match["high"]) if letter]
+                found.append(DensityMention(value=max(letters), start=match.start(), end=match.end(), rule=rule, is_range=len(letters) > 1))
+    for match in _DENSITY_WORDS.finditer(lower):
+        lead = lower[max(0, match.start() - 50) : match.start()]
+        if not _NO_DENSITY.search(lead) and not _NO_DENSITY_AFTER.match(lower, match.end()):
+            found.append(DensityMention(value=str(match.lastgroup), start=match.start(), end=match.end(), rule="density_words"))
+    return found

@@ -1,0 +1,183 @@
+"""A breast finding while it is being read, and how well two of them agree."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from weakbox.extractors.grammar.radiology_drafts import Candidate
+from weakbox.extractors.grammar.radiology_units import Role
+from weakbox.records.stated import FieldValue
+
+_OFTEN_ONE = {
+    frozenset(pair)
+    for pair in (
+        ("mass", "asymmetry"),
+        ("mass", "architectural_distortion"),
+        ("mass", "cyst"),
+        ("mass", "focus"),
+        ("mass", "lymph_node"),
+        ("asymmetry", "architectural_distortion"),
+        ("asymmetry", "cyst"),
+        ("focus", "non_mass_enhancement"),
+        ("asymmetry", "non_mass_enhancement"),
+        ("calcifications", "non_mass_enhancement"),
+        ("architectural_distortion", "non_mass_enhancement"),
+        ("mass", "non_mass_enhancement"),
+        ("asymmetry", "lymph_node"),
+    )
+}
+"""Kinds that one lesion can have on two modalities."""
+ENOUGH = 2.0
+"""Agreement from which two mentions speak of one finding: a side and a kind are enough."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A finding being read; values are filled, not overwritten, unless an addendum says so."""
+
+    role: Role
+    group: int
+    start: int
+    sentence: int
+    paragraph: int
+    modality: str | None = None
+    values: dict[str, Candidate] = field(default_factory=dict)
+    is_plural: bool = False
+    is_definite: bool = False
+    """ "The mass", "this nodule": it speaks of something already named."""
+    is_generic: bool = False
+    """ "Lesion", "abnormality": its kind is a guess."""
+    is_linked: bool = False
+    """ "Corresponding", "correlates with": it is what another modality shows."""
+    is_disproved: bool = False
+    is_titled: bool = False
+    """Its clause begins with its bare noun, without an article."""
+    carries_side: bool = False
+    """The side was taken over from a sentence before."""
+    flags: list[tuple[str, str]] = field(default_factory=list)
+
+    def get(self, name: str) -> FieldValue | None:
+        candidate = self.values.get(name)
+        return None if candidate is None else candidate.value
+
+    def fill(self, name: str, candidate: Candidate | None) -> None:
+        """Take a value where there is none yet."""
+        if candidate is not None and name not in self.values:
+            self.values[name] = candidate
+
+    @property
+    def is_specific(self) -> bool:
+        """Whether it says where or how large the finding is, more than its side."""
+        return any(name in self.values for name in ("clock", "quadrant", "size_mm", "distance_from_nipple_mm", "finding_id"))
+
+
+def quadrant_of(side: FieldValue | None, clock: FieldValue | None) -> frozenset[str]:
+    """The quadrants that a clock position of a side can lie in; both on a border; none where either is not stated."""
+    if side not in ("left", "right") or not isinstance(clock, (int, float)):
+        return frozenset()
+    hour = float(clock) % 12
+    vertical = ("upper",) if hour > 9 or hour < 3 else ("lower",) if 3 < hour < 9 else ("upper", "lower")
+    is_clockwise_half = ("outer",) if side == "left" else ("inner",)
+    other_half = ("inner",) if side == "left" else ("outer",)
+    horizontal = is_clockwise_half if 0 < hour < 6 else other_half if 6 < hour < 12 else ("inner", "outer")
+    return frozenset(f"{up}_{out}" for up in vertical for out in horizontal)
+
+
+def agreement(left: Draft, right: Draft) -> float | None:
+    """How much two drafts speak for one finding; None where they cannot be one."""
+    total = 0.0
+    for compare in (_labels, _sides, _kinds, _clocks, _quadrants, _distances, _sizes, _categories):
+        points = compare(left, right)
+        if points is None:
+            return None
+        total += points
+    return total
+
+
+def _labels(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("finding_id"), right.get("finding_id")
+    if first is None or second is None:
+        return 0.0
+    return 5.0 if str(first).upper() == str(second).upper() else None
+
+
+def _sides(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("side"), right.get("side")
+    if first is None or second is None:
+        return 0.0
+    if first == second:
+        return 1.0
+    if "bilateral" in (first, second) and (left.is_plural or right.is_plural):
+        return 0.0
+    return None
+
+
+def _kinds(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("kind"), right.get("kind")
+    if first is None or second is None or (left.is_generic or right.is_generic):
+        return 0.7
+    if first == second:
+        return 1.2
+    if frozenset((str(first), str(second))) in _OFTEN_ONE:
+        return 0.6 if left.is_linked or right.is_linked or left.modality != right.modality else 0.2
+    return 0.3 if left.is_linked or right.is_linked else None
+
+
+def _clocks(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("clock"), right.get("clock")
+    if isinstance(first, (int, float)) and isinstance(second, (int, float)):
+        apart = abs(first - second) % 12
+        apart = min(apart, 12 - apart)
+        if apart == 0:
+            return 1.6
+        return 0.5 if apart <= 1 and left.modality != right.modality else None
+    side = left.get("side") or right.get("side")
+    for clock, quadrant in ((first, right.get("quadrant")), (second, left.get("quadrant"))):
+        possible = quadrant_of(side, clock)
+        if possible and isinstance(quadrant, str) and "_" in quadrant and quadrant != "axillary_tail":
+            return 1.0 if quadrant in possible else None
+    return 0.0
+
+
+def _quadrants(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("quadrant"), right.get("quadrant")
+    if first is None or second is None:
+        return 0.0
+    if first == second:
+        return 1.2
+    return None if left.get("clock") is None or right.get("clock") is None else -0.5
+
+
+def _distances(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("distance_from_nipple_mm"), right.get("distance_from_nipple_mm")
+    if not isinstance(first, (int, float)) or not isinstance(second, (int, float)):
+        return 0.0
+    if abs(first - second) <= 5:
+        return 0.8
+    return 0.0 if left.modality != right.modality or abs(first - second) <= 15 else None
+
+
+def _sizes(left: Draft, right: Draft) -> float | None:
+    first, second = largest(left), largest(right)
+    if first is None or second is None:
+        return 0.0
+    ratio = math.exp(abs(math.log(first / second)))
+    if ratio <= 1.02:
+        return 1.6
+    if ratio <= 1.3:
+        return 0.6
+    if left.modality == right.modality or ratio > 2.5:
+        return None
+    return -0.4
+
+
+def _categories(left: Draft, right: Draft) -> float | None:
+    first, second = left.get("birads"), right.get("birads")
+    return 0.0 if first is None or second is None else 0.5 if first == second else -0.6
+
+
+def largest(draft: Draft) -> float | None:
+    """The largest diameter in mm."""
+    size = draft.get("size_mm")
+    return max(float(str(value)) for value in size) if isinstance(size, tuple) and size else None

@@ -1,0 +1,170 @@
+"""Tables of breast findings, and the fields of a labelled block: cells read by what their column holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from weakbox.extractors.grammar.breast.radiology_drafts import Draft
+from weakbox.extractors.grammar.breast.radiology_facts import current_sides, lesion_sizes, read_places, side_of, size_candidate
+from weakbox.extractors.grammar.breast.radiology_units import Clause, View, column_of
+from weakbox.extractors.grammar.radiology_drafts import Candidate
+from weakbox.text.quantities import parse_number
+
+_CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
+_KNOWN = ("birads", "size", "clock", "place", "side", "kind", "distance")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHead:
+    """The kinds of a table's columns and their titles."""
+
+    columns: tuple[str | None, ...]
+    titles: tuple[str, ...]
+
+
+def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
+    """The cells of a row, by place."""
+    text = view.text.text
+    if "|" not in text[clause.start : clause.end]:
+        return [match.span() for match in _CELL.finditer(text, clause.start, clause.end) if match[0].strip()]
+    spans, position = [], clause.start
+    for piece in text[clause.start : clause.end].split("|"):
+        spans.append((position, position + len(piece)))
+        position += len(piece) + 1
+    while spans and not text[slice(*spans[0])].strip():
+        spans = spans[1:]
+    while spans and not text[slice(*spans[-1])].strip():
+        spans = spans[:-1]
+    return spans
+
+
+def read_head(clause: Clause, view: View) -> TableHead | None:
+    """The heading row of a findings table, or None."""
+    titles = tuple(view.text.lower[start:end].strip(" *_:") for start, end in cells_of(clause, view))
+    columns = tuple(column_of(title) if len(title) < 40 else None for title in titles)
+    known = [column for column in columns if column in _KNOWN]
+    has_value = any(re.search(r"\d\s*(?:mm|cm)\b(?!\))|:\s*\S|bi-?rads\s*\d", title) for title in titles)
+    return TableHead(columns=columns, titles=titles) if len(known) >= 2 and len(known) >= 0.5 * len(columns) and not has_value else None
+
+
+def read_row(clause: Clause, view: View, head: TableHead, draft: Draft) -> Draft | None:
+    """The finding of one row; None for rules, totals and empty rows."""
+    for column, title, span in _aligned(head, cells_of(clause, view)):
+        if column is not None:
+            read_cell(draft, column, title, span, view)
+    if "side" not in draft.values and clause.side is not None:
+        draft.values["side"] = Candidate(
+            value=clause.side.value, words=((clause.side.start, clause.side.end),), rule="side_heading", confidence=0.9
+        )
+    stated = [name for name in draft.values if name != "finding_id"]
+    return draft if (len(stated) >= 2 and "kind" in draft.values) or len(stated) >= 3 else None
+
+
+def _aligned(head: TableHead, cells: list[tuple[int, int]]) -> list[tuple[str | None, str, tuple[int, int]]]:
+    """Cells with their columns. Where two cells have run into one, what stands before it aligns from the left, the rest from the right."""
+    missing = len(head.columns) - len(cells)
+    if missing <= 0 or len(cells) < 3:
+        return list(zip(head.columns, head.titles, cells, strict=False))
+    widest = max(range(len(cells)), key=lambda index: cells[index][1] - cells[index][0])
+    rows = []
+    for index, cell in enumerate(cells):
+        if index == widest:
+            rows += [(head.columns[index + step], head.titles[index + step], cell) for step in range(missing + 1)]
+        else:
+            place = index if index < widest else index + missing
+            rows.append((head.columns[place], head.titles[place], cell))
+    return rows
+
+
+_LABEL = re.compile(r"(?:lesion|finding|nodule|mass|#)?\s*#?\s*(?P<label>\d{1,2}[a-z]?|[A-Ha-h])\s*\.?$", re.IGNORECASE)
+_PLAIN_SIZE = re.compile(r"\s*\d{1,3}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,3}(?:[.,]\d)?){0,2}\s*$")
+_PLAIN_HOUR = re.compile(r"\s*(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>00|30))?(?:\s*(?:h|hrs?|o'?\s?clock))?\s*$")
+_PLAIN_CATEGORY = re.compile(r"\s*(?:bi-?rads|acr|category)?\s*[:-]?\s*(?P<cat>[0-6])\s?(?P<sub>[abc])?\b")
+_PLAIN_NUMBER = re.compile(r"\s*n?\s?\+?\s?(?P<value>\d{1,3}(?:[.,]\d)?)\s*(?P<unit>mm|cm)?\s*$")
+_SHORT_SIDES = {
+    "l": "left",
+    "lt": "left",
+    "left": "left",
+    "r": "right",
+    "rt": "right",
+    "right": "right",
+    "b": "bilateral",
+    "bilateral": "bilateral",
+    "both": "bilateral",
+}
+
+
+def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view: View) -> None:
+    """Put one cell's value into the draft; a cell that does not read as its column is left."""
+    start, end = span
+    cut = view.text.lower[start:end]
+    if not cut.strip() or cut.strip() in ("-", "n/a", "none", "na"):
+        return
+    words = ((start + len(cut) - len(cut.lstrip()), start + len(cut.rstrip())),)
+    for name, candidate in _places_and_side(column, cut, words, span, view).items():
+        draft.fill(name, candidate)
+    if column == "label":
+        match = _LABEL.match(view.text.text[start:end].strip())
+        if match:
+            draft.values["finding_id"] = Candidate(value=match["label"], words=words, rule="table", confidence=0.95)
+    elif column == "birads":
+        match = _PLAIN_CATEGORY.match(cut)
+        if match:
+            value = match["cat"] + (match["sub"] or "").upper() if match["cat"] == "4" else match["cat"]
+            draft.fill("birads", Candidate(value=value, words=words, rule="table", confidence=0.95))
+    elif column == "size":
+        draft.fill("size_mm", _size(title, cut, words, span, view))
+    _take_kind(draft, column, span, view)
+
+
+def _places_and_side(column: str, cut: str, words: tuple[tuple[int, int], ...], span: tuple[int, int], view: View) -> dict[str, Candidate]:
+    """Side, quadrant, clock and distance of a cell; bare numbers and letters by the column."""
+    values: dict[str, Candidate] = {}
+    if column in ("birads", "size", "depth", "label", "other"):
+        return values
+    values.update(read_places(view, *span))
+    side = side_of(current_sides(view, *span), "table", 0.95)
+    if side is None and cut.strip().split(" ")[0].strip(".,/") in _SHORT_SIDES:
+        side = Candidate(value=_SHORT_SIDES[cut.strip().split(" ")[0].strip(".,/")], words=words, rule="table", confidence=0.93)
+    if side is not None:
+        values["side"] = side
+    hour = _PLAIN_HOUR.match(cut)
+    if column == "clock" and hour is not None:
+        value = int(hour["hour"]) + (0.5 if hour["minute"] == "30" else 0)
+        values["clock"] = Candidate(value=value, words=words, rule="table", confidence=0.95)
+    number = _PLAIN_NUMBER.match(cut)
+    if column == "distance" and number is not None:
+        distance = parse_number(number["value"])
+        millimetres = distance if number["unit"] == "mm" or (number["unit"] is None and distance > 20) else distance * 10
+        values["distance_from_nipple_mm"] = Candidate(
+            value=int(millimetres) if millimetres == int(millimetres) else millimetres, words=words, rule="table", confidence=0.9
+        )
+    return values
+
+
+def _size(title: str, cut: str, words: tuple[tuple[int, int], ...], span: tuple[int, int], view: View) -> Candidate | None:
+    sizes = lesion_sizes(view, *span)
+    if sizes and not sizes[0].is_unit_inferred:
+        return size_candidate(sizes)
+    if not _PLAIN_SIZE.match(cut):
+        return size_candidate(sizes)
+    factor = 10.0 if "cm" in title else 1.0
+    values = tuple(round(parse_number(number) * factor, 3) for number in re.findall(r"\d+(?:[.,]\d)?", cut))
+    if min(values) <= 0:
+        return None
+    whole = tuple(int(value) if value == int(value) else value for value in values)
+    return Candidate(value=whole, words=words, rule="table", confidence=0.9, flags=() if "mm" in title or "cm" in title else ("unit",))
+
+
+_KINDS = ("mass", "calcifications", "asymmetry", "architectural_distortion", "non_mass_enhancement", "focus", "cyst", "lymph_node")
+
+
+def _take_kind(draft: Draft, column: str, span: tuple[int, int], view: View) -> None:
+    if column in ("birads", "size", "distance", "depth"):
+        return
+    for hit in view.nouns.within(*span):
+        label = "mass" if hit.label == "lesion" and column == "kind" else "lymph_node" if hit.label == "node" else hit.label
+        if label in _KINDS:
+            draft.fill("kind", Candidate(value=label, words=((hit.start, hit.end),), rule="table", confidence=0.94))
+            return
