@@ -1,0 +1,156 @@
+"""Reads English pathology reports of the breast: cores, excisions, mastectomies and cytology, as the extraction contract says.
+
+Specimens are found by their labels or by their sites; each is read on its own, and what list, microscopy, synoptic
+block and addenda say of it is put together: the diagnosis counts most, an amendment supersedes it, receptors go to
+the tumour that they describe. The words are data: ``weakbox/text/words/breast_pathology``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from weakbox.extractors.extractor import abstain
+from weakbox.extractors.grammar.breast.pathology_case import is_imaging, is_other_organ, mask_past, masked, read_procedure
+from weakbox.extractors.grammar.breast.pathology_grade import find_grades
+from weakbox.extractors.grammar.breast.pathology_layout import Layout, lay_out
+from weakbox.extractors.grammar.breast.pathology_mentions import find_mentions
+from weakbox.extractors.grammar.breast.pathology_receptors import find_receptors, settle_her2
+from weakbox.extractors.grammar.breast.pathology_sections import find_breast_passages
+from weakbox.extractors.grammar.breast.pathology_size import find_sizes
+from weakbox.extractors.grammar.breast.pathology_specimens import (
+    PLACES,
+    Entry,
+    Reader,
+    gather,
+    with_header_places,
+    with_members,
+    with_stretches,
+)
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts
+from weakbox.extractors.grammar.pathology.passages import Passage
+from weakbox.organs.breast import ORGAN, PATHOLOGY
+from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
+from weakbox.records.report import Report
+from weakbox.records.stated import FieldValue, Stated
+from weakbox.text.injection import injection_spans
+from weakbox.text.normalise import Normalised
+from weakbox.text.sections import TextSection
+
+SOURCE = "rules"
+_OCR_FACTOR = 0.85
+_MASKED_VALUE = re.compile(r"\b(?:grade|size|measur\w+|score|er|pr|her2|o'clock|at)\W{0,3}(?:score|is|of|:|=|\s)*$", re.IGNORECASE)
+_FIELDS = tuple(field.name for field in PATHOLOGY.item)
+
+
+def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSection]) -> ReportExtraction:
+    """What ``report`` states. Abstains on another organ's report, a radiology report, and one that says nothing of breast tissue."""
+    passages = find_breast_passages(text, sections)
+    if is_other_organ(text.lower, passages):
+        return abstain(report, ORGAN.name, SOURCE, "wrong_organ", "the report speaks of another organ")
+    if is_imaging(text.lower):
+        return abstain(report, ORGAN.name, SOURCE, "wrong_type", "the report speaks of images, not of tissue")
+    injected = injection_spans(text.lower)
+    past = mask_past(text.lower, passages)
+    reader, layout, procedure = _prepare(text, passages, [*injected, *past], injected)
+    entries = with_stretches(reader, gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)], layout.stretches)
+    specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts))) for entry in entries]
+    kept = [(facts, entry.is_node) for facts, entry in zip(specimens, entries, strict=True) if set(facts) - set(PLACES)]
+    are_nodes = [is_node for _, is_node in kept]
+    specimens = with_header_places(reader, [facts for facts, _ in kept], are_nodes, passages, layout.stretches)
+    if not any("diagnosis" in facts or "specimen_id" in facts for facts in specimens):
+        return abstain(report, ORGAN.name, SOURCE, "unreadable", "no specimen or diagnosis was found")
+    exam: Facts = {} if procedure is None else {"procedure": procedure}
+    malignant = _malignant(specimens)
+    return _extraction(report, text, exam if malignant is None else {**exam, "malignant": malignant}, specimens, bool(injected))
+
+
+def _with_label(entry: Entry, facts: Facts) -> Facts:
+    return facts if entry.label is None else {"specimen_id": entry.label, **facts}
+
+
+def _prepare(
+    text: Normalised, passages: Sequence[Passage], blanked: Sequence[tuple[int, int]], injected: Sequence[tuple[int, int]]
+) -> tuple[Reader, Layout, Fact | None]:
+    words, lower = masked(text.text, blanked), masked(text.lower, blanked)
+    procedure = read_procedure(masked(text.lower, injected), passages)
+    mentions = find_mentions(words, lower)
+    is_core = procedure is not None and procedure.value in ("core_biopsy", "fna")
+    reader = Reader(
+        text=words,
+        lower=lower,
+        mentions=mentions,
+        grades=find_grades(words, lower, mentions),
+        receptors=find_receptors(words, lower),
+        sizes=find_sizes(lower, mentions, is_core=is_core),
+    )
+    return reader, lay_out(words, lower, passages, mentions), procedure
+
+
+def _malignant(specimens: Sequence[Facts]) -> Fact | None:
+    diagnoses = [facts["diagnosis"] for facts in specimens if "diagnosis" in facts]
+    positive = [diagnosis for diagnosis in diagnoses if diagnosis.value == "malignant"]
+    if positive:
+        return replace(positive[0], value=True, confidence=max(fact.confidence for fact in positive), rule="specimens", flags=())
+    free = [diagnosis for diagnosis in diagnoses if diagnosis.value in ("benign", "high_risk")]
+    if not free:
+        return None
+    spans = tuple(dict.fromkeys(span for diagnosis in free for span in diagnosis.spans))
+    return Fact(value=False, spans=spans, confidence=min(fact.confidence for fact in free), rule="specimens")
+
+
+def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequence[Facts], is_injected: bool) -> ReportExtraction:
+    flags = [Flag(path="", code="injection", detail="the text gives instructions to a reader; they were left out")] if is_injected else []
+    flags += _masked_flags(text)
+    exam_values, exam_flags = _stated(text, exam, "")
+    flags += exam_flags
+    records = []
+    for index, facts in enumerate(specimens):
+        ordered = {name: facts[name] for name in _FIELDS if name in facts}
+        values, found = _stated(text, ordered, f"{PATHOLOGY.item_kind}[{index}].")
+        flags += found
+        records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
+    return ReportExtraction(
+        report_id=report.report_id,
+        patient_id=report.patient_id,
+        report_type=report.report_type,
+        organ=ORGAN.name,
+        status=ExtractionStatus.OK,
+        exam=exam_values,
+        specimens=tuple(records),
+        flags=tuple(dict.fromkeys(flags)),
+        extractor=SOURCE,
+    )
+
+
+def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:
+    values: dict[str, Stated[FieldValue]] = {}
+    flags: list[Flag] = []
+    for name, fact in facts.items():
+        spans = [span for span in fact.spans if text.text[slice(*span)].strip()]
+        if not spans:
+            continue
+        is_repaired = any(text.is_repaired(*span) for span in spans)
+        codes = (*fact.flags, "ocr") if is_repaired else fact.flags
+        confidence = fact.confidence * (_OCR_FACTOR if is_repaired else 1.0)
+        evidence = tuple(dict.fromkeys(text.to_raw(*span) for span in spans))
+        values[name] = Stated(value=fact.value, evidence=evidence, source=SOURCE, confidence=confidence, rule=fact.rule or None)
+        flags += [Flag(path=prefix + name, code=code, detail=_DETAILS.get(code, "")) for code in dict.fromkeys(codes)]
+    return values, flags
+
+
+_DETAILS = {
+    "range": "a range or bound is stated; the higher number is kept",
+    "conflict": "another passage of the report says otherwise",
+    "superseded": "an addendum changed this value",
+    "ocr": "read from characters that were repaired",
+}
+
+
+def _masked_flags(text: Normalised) -> list[Flag]:
+    return [
+        Flag(path="", code="masked", detail="a value was masked before the report was read")
+        for start, _ in text.masked
+        if _MASKED_VALUE.search(text.text[max(0, start - 30) : start])
+    ][:1]
