@@ -29,11 +29,21 @@ _PLAIN_CAPITALS = str.maketrans("ÄÖÜÅÉÈÊÀÂÁÍÓÚÎÔÇÑ", "AOUAEEEAA
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A pattern (over lower-case text, or over the text itself) and what replaces it; ``\\1`` keeps a group."""
+    """A pattern (over lower-case text, or over the text itself) and what replaces it; ``\\1`` keeps a group.
+
+    ``when`` are words of which the text must hold one for the pattern to be tried.
+    """
 
     pattern: re.Pattern[str]
     parts: tuple[str | int, ...]
     is_cased: bool = False
+    when: tuple[str, ...] = ()
+
+    def finditer(self, text: Normalised, start: int, end: int) -> Iterator[re.Match[str]]:
+        """Every match in ``start:end``."""
+        if self.when and not any(text.lower.find(word, start, end) >= 0 for word in self.when):
+            return iter(())
+        return self.pattern.finditer(text.text if self.is_cased else text.lower, start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,9 @@ def _spellings(phrase: str, spellings: Mapping[int, str]) -> tuple[str, ...]:
     """A phrase as the language writes it, with ``spellings``, and without accents."""
     if phrase.isascii() or len(phrase) < _SHORTEST_RESPELT:
         return (phrase,)
-    bare = "".join(sign for sign in unicodedata.normalize("NFD", phrase) if not unicodedata.combining(sign))
-    return tuple(dict.fromkeys((phrase, phrase.translate(spellings), bare)))
+    respelt = phrase.translate(spellings)
+    bare = "".join(sign for sign in unicodedata.normalize("NFD", respelt) if not unicodedata.combining(sign))
+    return tuple(dict.fromkeys((phrase, respelt, bare)))
 
 
 _GROUP = re.compile(r"\\(\d)")
@@ -99,7 +110,8 @@ def _rewrite(rule: Mapping[str, str]) -> Rewrite:
     pieces = _GROUP.split(str(rule["to"]))
     parts = tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces))
     is_cased = "cased" in rule
-    return Rewrite(pattern=re.compile(rule["cased" if is_cased else "from"]), parts=parts, is_cased=is_cased)
+    when = tuple(word.strip() for word in rule.get("when", "").split(";") if word.strip())
+    return Rewrite(pattern=re.compile(rule["cased" if is_cased else "from"]), parts=parts, is_cased=is_cased, when=when)
 
 
 def gloss(text: Normalised, stretches: Iterable[tuple[int, int, str]]) -> Normalised:
@@ -123,7 +135,7 @@ def _rewrite_edits(text: Normalised, start: int, end: int, rewrites: Iterable[Re
     found = [
         _match_edits(match, rewrite.parts)
         for rewrite in rewrites
-        for match in rewrite.pattern.finditer(text.text if rewrite.is_cased else text.lower, start, end)
+        for match in rewrite.finditer(text, start, end)
         if match.start() < match.end()
     ]
     edits: list[Edit] = []
@@ -166,6 +178,9 @@ _LINE_LEAD = " \t*_=#->•+"
 _HEADING_LEAD = re.compile(r"(?:(?:^|\n)[ \t*_=#>•+-]*(?:\(?(?:\d{1,2}|[A-Za-z]|[IVX]{1,4})[.)][ \t]*)?|[.;!?:][ \t]+|\|[ \t]*|--[ \t]*)$")
 _HEADING_END = re.compile(r"[ \t]*(?:\([^()\n]{0,40}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}|[ \t]-[ \t]|[ \t*_=#\-.>\])]*(?:\n|$))")
 
+_STOP_HEADING_END = re.compile(r"\.[ \t]+(?=[A-ZÄÖÜÅÉ\d])")
+"""Some hospitals set a full stop after their headings."""
+_RUN_ON_HEADING_END = re.compile(r"[ \t](?![ \t]*(?:\d{1,2}|[A-Z]|[IVX]{1,4})\b[ \t]*[:.)=-])")
 _OPEN_HEADINGS = ("Addendum", "Corrected report")
 _OPEN_HEADING_END = re.compile(r"[^\n:]{0,60}:|[ \t]+(?:\S+[ \t]+){0,2}\d{1,2}[./]")
 
@@ -173,7 +188,7 @@ _OPEN_HEADING_END = re.compile(r"[^\n:]{0,60}:|[ \t]+(?:\S+[ \t]+){0,2}\d{1,2}[.
 def _term_edits(text: Normalised, start: int, end: int, glossary: Glossary) -> list[Edit]:
     lower, headings, terms, marks = text.lower, glossary.headings, glossary.terms, glossary.marks
     edits: list[Edit] = []
-    reached = start
+    reached, after_stop = start, -2
     for match in word_ranges(lower, start, end):
         first, last = match.span()
         if first < reached:
@@ -183,9 +198,11 @@ def _term_edits(text: Normalised, start: int, end: int, glossary: Glossary) -> l
             found = terms.longest(lower, first, last, end)
         if found is None or _is_part_of_code(lower, first, last) or (found.end - first == 1 and text.text[first].isupper()):
             continue
+        goes_on = first <= after_stop + 1
         if found.has_stop:
             found = _with_stop(text.text, found, marks)
-        edits += _found_edits(text.text, found)
+            after_stop = found.end
+        edits += _found_edits(text.text, found, goes_on=goes_on)
         reached = found.end
     return edits
 
@@ -207,9 +224,11 @@ def _heading_at(text: str, headings: Phrasebook, lower: str, start: int, end: in
     is_line = text[text.rfind("\n", 0, start) + 1 : start].strip(_LINE_LEAD) == ""
     if _HEADING_END.match(text, found.end) and (is_line or words[0].isupper()):
         return found
+    if is_line and words[0].isupper() and _STOP_HEADING_END.match(text, found.end) and not found.has_stop:
+        return found._replace(end=found.end + 1, english=f"{found.english}:")
     if is_line and found.english in _OPEN_HEADINGS and _OPEN_HEADING_END.match(text, found.end):
         return found
-    return found if is_line and len(words) > 4 and words.isupper() and text[found.end : found.end + 1] in " \t" else None
+    return found if is_line and len(words) > 4 and words.isupper() and _RUN_ON_HEADING_END.match(text, found.end) else None
 
 
 _CAPITALISED = re.compile(r"[ \t]+(?P<word>[^\W\d_]+)")
@@ -229,8 +248,11 @@ def _with_stop(text: str, found: Found, marks: frozenset[str]) -> Found:
     return found._replace(end=found.end - 1) if ends else found
 
 
-def _found_edits(text: str, found: Found) -> list[Edit]:
-    english = _cased(text, found.start, found.end, found.english)
+def _found_edits(text: str, found: Found, *, goes_on: bool) -> list[Edit]:
+    """``goes_on``: an abbreviation's full stop stands before the words, no sentence's."""
+    english = _cased(text, found.start, found.end, found.english, goes_on=goes_on)
+    if english and text[found.end - 1 : found.end] == "'" and text[found.end : found.end + 1].isalpha():
+        english += " "
     if not english:
         end = found.end + 1 if text[found.end : found.end + 1] == " " else found.end
         return [(found.start, end, "")]
@@ -245,17 +267,17 @@ def _found_edits(text: str, found: Found) -> list[Edit]:
     return edits + _edit(text, position, found.end, pieces[-1])
 
 
-def _free(edits: Iterable[Edit], masked: tuple[tuple[int, int], ...]) -> Iterator[Edit]:
+def _free(edits: list[Edit], masked: tuple[tuple[int, int], ...]) -> list[Edit]:
     """Edits that touch no placeholder."""
-    return (edit for edit in edits if not any(first < edit[1] and edit[0] < last for first, last in masked))
+    return edits if not masked else [edit for edit in edits if not any(first < edit[1] and edit[0] < last for first, last in masked)]
 
 
-def _cased(text: str, start: int, end: int, english: str) -> str:
+def _cased(text: str, start: int, end: int, english: str, *, goes_on: bool) -> str:
     """The English words in the case of the words they stand for; a capital inside a sentence (German nouns) is no title."""
     words = text[start:end]
     if len(words) > 4 and words.isupper():
         return english.upper()
-    if words[0].isupper() and _SENTENCE_START.search(text[max(0, start - _LOOK_BACK) : start]):
+    if not goes_on and words[0].isupper() and _SENTENCE_START.search(text[max(0, start - _LOOK_BACK) : start]):
         return english[:1].upper() + english[1:]
     return english
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -22,24 +23,21 @@ UNREAD = Path(__file__).parent / "unread_languages.yaml"
 _WORD = re.compile(r"[^\W\d_]+")
 _ENOUGH = 1.0
 """Words that a report must hold before its language is believed."""
-_FOREIGN_MARGIN = 1.2
+_FOREIGN_MARGIN = 1.0
 """How many times another language's words must outnumber English ones."""
 _UNREAD_ENOUGH = 3.0
-_UNREAD_MARGIN = 1.3
-_STRETCH_ENOUGH = 2.5
-_STRETCH_MARGIN = 2.0
+_UNREAD_MARGIN = 1.15
+_PARAGRAPH_SURE = (2.5, 2.0)
+_LINE_SURE = (4.0, 3.0)
+"""Points that a paragraph, or a line of one, holds for its own language, and how many times the report's language they outnumber."""
 _CLINICAL = 0.7
 _LETTER = 0.4
-_LETTERS = {
-    "ß": ("de",), "ä": ("de", "sv", "fi"), "ö": ("de", "sv", "fi", "tr", "hu"), "ü": ("de", "tr", "hu"), "å": ("sv", "da"), "æ": ("da",),
-    "ø": ("da",), "ñ": ("es",), "ã": ("pt",), "õ": ("pt",), "ç": ("fr", "pt", "tr"), "è": ("fr", "it"), "ê": ("fr", "pt"), "à": ("fr", "it"),
-    "ù": ("it", "fr"), "ò": ("it",), "ì": ("it",), "œ": ("fr",), "ł": ("pl",), "ż": ("pl",), "ś": ("pl",), "ą": ("pl",), "ę": ("pl",),
-    "ě": ("cs",), "ř": ("cs",), "ů": ("cs",), "ő": ("hu",), "ű": ("hu",), "ğ": ("tr",), "ı": ("tr",), "ş": ("tr",), "ă": ("ro",), "ț": ("ro",),
-    "ó": ("es",), "í": ("es",), "ú": ("es",), "é": ("fr", "es"),
-}  # fmt: skip
 _LATIN_END = "\u024f"
 _UNKNOWN_WORDS = 25
+_THIN_WORDS = 12
 _UNKNOWN_SHARE = 0.08
+_OWN_SHARE = 0.11
+"""Points a word that a longer text in one of our languages reaches; its neighbours without a glossary stay below."""
 
 
 @dataclass(slots=True)
@@ -60,7 +58,21 @@ class Evidence:
         self.known += other.known
 
 
-_Weights = tuple[tuple[tuple[str, float], ...], float]
+_Weights = tuple[tuple[tuple[str, float], ...], float, bool]
+
+
+@lru_cache(maxsize=1)
+def _other_languages() -> Mapping[str, Mapping[str, str]]:
+    return dict(yaml.load(UNREAD.read_text(encoding="utf-8"), Loader=yaml.BaseLoader))
+
+
+@lru_cache(maxsize=1)
+def _languages_of_letter() -> Mapping[str, tuple[str, ...]]:
+    letters = _other_languages()["letters"]
+    return {
+        letter: tuple(language for language in letters if letter in letters[language])
+        for letter in "".join(letters.values()).replace(" ", "")
+    }
 
 
 @lru_cache(maxsize=1)
@@ -74,14 +86,19 @@ def _vocabulary() -> tuple[Mapping[str, set[str]], Mapping[str, set[str]], Mappi
     marks[ENGLISH] = set(english)
     clinical[ENGLISH] = {word for pair in books.values() for book in pair for word in book.english_words}
     stems[ENGLISH] = {}
-    for language, words in yaml.safe_load(UNREAD.read_text(encoding="utf-8")).items():
+    for language, words in _other_languages()["marks"].items():
         marks[language], clinical[language], stems[language] = set(words.split()), set(), {}
     return marks, clinical, stems
 
 
-@lru_cache(maxsize=50_000)
+_MEMORY: dict[str, _Weights] = {}
+_LARGEST_MEMORY = 100_000
+_MOST_SHARED = 4
+"""A word of more languages tells none from the others."""
+
+
 def _weights(word: str) -> _Weights:
-    """(language, points) of a word, and 1 where it is of other languages and not of English."""
+    """(language, points) of a word, and points where it is of other languages and not of English."""
     marks, clinical, stems = _vocabulary()
     points: dict[str, float] = {}
     for language, own in marks.items():
@@ -90,24 +107,29 @@ def _weights(word: str) -> _Weights:
         elif is_known_word(word, clinical[language], stems[language]):
             points[language] = _CLINICAL
     if not points and not word.isascii():
-        points = {language: _LETTER for letter in word for language in _LETTERS.get(letter, ())}
-    foreign = max((weight for language, weight in points.items() if language != ENGLISH), default=0.0) if ENGLISH not in points else 0.0
-    return tuple((language, weight / len(points)) for language, weight in points.items()), foreign
+        points = {language: _LETTER for letter in word for language in _languages_of_letter().get(letter, ())}
+    foreign = 0.0 if ENGLISH in points else max(points.values(), default=0.0)
+    told = points if len(points) <= _MOST_SHARED else {}
+    weights = tuple((language, weight / len(points)) for language, weight in told.items()), foreign, bool(points)
+    if len(_MEMORY) > _LARGEST_MEMORY:
+        _MEMORY.clear()
+    _MEMORY[word] = weights
+    return weights
 
 
 def read_evidence(lower: str, start: int = 0, end: int | None = None) -> Evidence:
     """What the words of ``lower[start:end]`` say of their language."""
-    found = Evidence()
-    points = found.points
+    points: dict[str, float] = {}
+    foreign, known = 0.0, 0
     words = _WORD.findall(lower, start, len(lower) if end is None else end)
+    memory = _MEMORY
     for word in words:
-        weights, foreign = _weights(word)
+        weights, is_foreign, is_known = memory.get(word) or _weights(word)
         for language, weight in weights:
             points[language] = points.get(language, 0.0) + weight
-        found.foreign += foreign
-        found.known += bool(weights)
-    found.words = len(words)
-    return found
+        foreign += is_foreign
+        known += is_known
+    return Evidence(points, foreign, len(words), known)
 
 
 def detect_language(lower: str, stated: str = ENGLISH) -> str:
@@ -127,10 +149,20 @@ def _decided(evidence: Evidence, lower: str, stated: str) -> str:
     if unread and points[unread] >= _UNREAD_ENOUGH and points[unread] > _UNREAD_MARGIN * ours_or_english:
         return unread
     if best is not None and evidence.foreign >= _ENOUGH and evidence.foreign > _FOREIGN_MARGIN * english:
-        return best
+        is_thin = evidence.words >= _THIN_WORDS and points[best] < _OWN_SHARE * evidence.words
+        return _without_language(lower, stated) if is_thin else best
     if english >= _ENOUGH:
         return ENGLISH
-    return UNKNOWN if evidence.words >= _UNKNOWN_WORDS and evidence.known < _UNKNOWN_SHARE * evidence.words else stated
+    is_strange = evidence.words >= _UNKNOWN_WORDS and evidence.known < _UNKNOWN_SHARE * evidence.words
+    return _without_language(lower, stated) if is_strange else stated
+
+
+_ACCENTED = 3
+"""Letters beyond ASCII that a text of no known language holds; one without them is garbled or all short forms."""
+
+
+def _without_language(lower: str, stated: str) -> str:
+    return UNKNOWN if sum(not sign.isascii() and sign.isalpha() for sign in lower) >= _ACCENTED else stated
 
 
 def _is_other_script(lower: str) -> bool:
@@ -142,8 +174,7 @@ def _is_other_script(lower: str) -> bool:
     return other > len(letters) / 2
 
 
-_LINE = re.compile(r"[^\n]*\n?")
-_BLOCK_END = re.compile(r"\n[ \t]*$")
+_PARAGRAPH = re.compile(r"\n[ \t]*\n")
 
 
 def language_stretches(lower: str, stated: str = ENGLISH) -> list[tuple[int, int, str]]:
@@ -159,12 +190,9 @@ def language_stretches(lower: str, stated: str = ENGLISH) -> list[tuple[int, int
     return _joined(stretch for lines in paragraphs for stretch in _paragraph_stretches(lines, language))
 
 
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
-
-
 def _paragraphs(lower: str) -> list[tuple[int, int]]:
     cuts = [0, *(match.end() for match in _PARAGRAPH.finditer(lower)), len(lower)]
-    return [(start, end) for start, end in zip(cuts, cuts[1:], strict=False) if start < end]
+    return [(start, end) for start, end in itertools.pairwise(cuts) if start < end]
 
 
 def _read_lines(lower: str, start: int, end: int) -> list[tuple[int, int, Evidence]]:
@@ -181,24 +209,22 @@ def _paragraph_stretches(lines: list[tuple[int, int, Evidence]], language: str) 
     together = Evidence()
     for _, _, evidence in lines:
         together.add(evidence)
-    usual = _own_language(together, language) or language
+    usual = _own_language(together, language, *_PARAGRAPH_SURE) or language
     current = usual
     for start, end, evidence in lines:
-        own = _own_language(evidence, current)
+        own = _own_language(evidence, current, *_LINE_SURE)
         if own is not None:
             current = own
         yield start, end, current
 
 
-def _own_language(evidence: Evidence, language: str) -> str | None:
+def _own_language(evidence: Evidence, language: str, enough: float, margin: float) -> str | None:
     """The language that a stretch is surely written in; None where its words do not tell it from ``language``."""
     points = evidence.points
     best = max(points, key=points.__getitem__, default=language)
-    if points.get(best, 0.0) < _STRETCH_ENOUGH or best == language:
-        return language if points.get(language, 0.0) >= _STRETCH_ENOUGH and best == language else None
-    if best not in (ENGLISH, *glossary_languages()):
+    if points.get(best, 0.0) < enough or best not in (ENGLISH, *glossary_languages()):
         return None
-    return best if points[best] > _STRETCH_MARGIN * points.get(language, 0.0) else None
+    return best if best == language or points[best] > margin * points.get(language, 0.0) else None
 
 
 def _joined(stretches: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

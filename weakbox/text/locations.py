@@ -11,7 +11,7 @@ from typing import NamedTuple
 from weakbox.terminology.sectors import LEVEL_ORDER, sectors_of
 from weakbox.text.lexicon import Hit, Lexicon, load_words
 
-_SIDE_FIELD = re.compile(r"(?:side|laterality)\s*(?:[(\[][^()\[\]]{0,8}[)\]])?\s*[:=]\s*$", re.IGNORECASE)
+_SIDE_FIELD = re.compile(r"\b(?:side|laterality)\s*(?:[(\[][^()\[\]]{0,8}[)\]])?\s*(?:[:=]\s*)?$", re.IGNORECASE)
 POSITION_ORDER = ("anterior", "posterior", "medial", "lateral")
 
 

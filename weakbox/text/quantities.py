@@ -103,11 +103,13 @@ def find_sizes(text: str, start: int = 0, end: int | None = None) -> list[Size]:
 
 
 _AXIS_NAMED = (
-    r"(?:ap|a-p|antero-?posterior(?:ly)?|tr(?:v|ans)?|transvers(?:e|ely)|cc|cranio-?caudal(?:ly)?|si|supero-?inferior(?:ly)?|width|height|length|"
+    r"(?:ap|a-p|antero-?posterior(?:ly)?|tr(?:v|ans)?|transvers(?:e|ely)|cc|cranio-?caudal(?:ly)?|si|supero-?inferior(?:ly)?|width|height"
+    r"|length|"
     r"depth|wide|tall|long|deep|sagittal(?:ly)?|axial(?:ly)?|coronal(?:ly)?|lr|rl|left to right|right to left)"
 )
 _NAMED_AFTER = re.compile(
-    rf"\s*[(,]?\s*(?:in (?:the )?|on (?:the )?)?(?P<axis>{_AXIS_NAMED})\)?(?: (?:dimension|diameter|plane|direction|axis|extent|measurement))?"
+    rf"\s*[(,]?\s*(?:in (?:the )?|on (?:the )?)?(?P<axis>{_AXIS_NAMED})\)?(?: (?:dimension|diameter|plane|direction|axis|extent"
+    rf"|measurement))?"
     r"\s*(?:,|and|x|by|/|,\s*and)\s*"
 )
 _NAMED_BEFORE = re.compile(rf"\s*(?:,|and|x|by|/|;|,\s*and)\s*(?P<axis>{_AXIS_NAMED})\s*[:=]?\s*")
@@ -232,6 +234,12 @@ _DISTANCE_BEFORE = re.compile(
     r"bulg\w*)[^.;]{0,30}$|\b(?:extend(?:s|ing)|protrud\w+)(?: by)?(?: approximately| about)?\s*$"
 )
 _NODE = re.compile(r"\b(?:lymph|nod(?:e|es|al)\b|lymphadenopathy|iliac|obturator|short[- ]axis|adenopathy)")
+_NODE_AFTER = re.compile(
+    r"\W*(?:(?:in |of )?(?:the )?(?:left|right|bilateral|short|axis|external|internal|common|round|oval|enlarged|suspicious|prominent"
+    r"|borderline|"
+    r"single|diameter|pelvic|lt|rt|medial|proximal|distal)\W+){0,4}(?:lymph|nod(?:e|es|al)\b|iliac|obturator|inguinal|short[- ]axis"
+    r"|adenopathy|ln\b)"
+)
 _GLAND = re.compile(
     r"(?:prostate(?: gland)?|(?<!mid)(?<!mid )(?<!mid-)(?<!central )gland|whole gland|prostatic)(?: dimensions?| size| volume| itself| is "
     r"enlarged)?(?: \([^)]{0,30}\))?(?: is| was|:| =|,| and)?(?: (?:enlarged|normal in size|mildly|moderately|markedly|prominent|"
@@ -245,7 +253,8 @@ _VOLUME_AFTER = re.compile(
     r"cm\^3|g\b|gram)"
 )
 _OTHER = re.compile(
-    r"\b(?:cysts?|utricle|hernia|hydrocele|aneurysm|diverticul\w+|stones?|calcul(?:us|i)|polyp|bladder wall|median lobe|kidney|bone "
+    r"\b(?:cysts?|utricle|hernia|hydrocele|aneurysm|diverticul\w+|stones?|calcul(?:us|i)|polyp|granuloma|lipoma|ha?emangioma|lung"
+    r"|pulmonary|hepatic|renal|liver|adnexal|lymphocele|abscess|bladder wall|median lobe|kidney|bone "
     r"island|sclerotic|hip|screw|tarlov|intravesical)\b"
 )
 _LESION_WORD = re.compile(r"lesion|foc(?:us|i)|nodule|\broi\b|target|region of interest|abnormalit|area|tumou?r|mass|index|pi-?rads")
@@ -262,7 +271,7 @@ def measured_at(lower: str, start: int, end: int) -> Measured:
         return Measured.CONTACT
     if _DISTANCE_AFTER.match(after) or _DISTANCE_BEFORE.search(before):
         return Measured.DISTANCE
-    if _NODE.search(before) or _NODE.match(after.strip()):
+    if _NODE.search(before) or _NODE_AFTER.match(after):
         return Measured.NODE
     if (_GLAND.search(before) or _GLAND_LABEL.search(before)) and not _is_small(lower[start:end]):
         return Measured.GLAND
@@ -289,7 +298,7 @@ def _is_gland_sized(cut: str) -> bool:
 
 _VOLUME = re.compile(
     r"(?<![\w.,/^])(?P<value>\d{1,3}(?:[.,]\d{1,2})?)(?:\s?(?:-|to)\s?(?P<high>\d{1,3}(?:[.,]\d{1,2})?))?[\s-]?"
-    r"(?P<unit>ml|m l|cc|ccm|cm3|cm\^3|cm 3|cu\.? ?cm|cubic (?:cm|centimet(?:er|re)s?)|millilit(?:er|re)s?|g|gm|grams?)(?![\w^/])"
+    r"(?P<unit>mls?|m l|ccs?|ccm|cm3|cm\^3|cm 3|cu\.? ?cm|cubic (?:cm|centimet(?:er|re)s?)|millilit(?:er|re)s?|g|gm|grams?)(?![\w^/])"
 )
 
 

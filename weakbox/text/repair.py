@@ -22,10 +22,16 @@ _NUMBER_WORDS = {
     "ten": "10",
 }
 _NUMBER = "|".join(_NUMBER_WORDS)
-_RADS = re.compile(r"\b(?:p[il1!|][ -]?rad[5sz§](?=[\s:=(),.;]|$)|p[1l!|][ -]?rads\b|pi[ -]?ra[o0]s\b|pi[ -]?rad5(?=\d))", re.IGNORECASE)
+_RADS = re.compile(
+    r"p(?<![a-z\d_]p)(?:[il1!|][ -]?rad[5sz§](?=[\s:=(),.;]|$)|[1l!|][ -]?rads\b|i[ -]?ra[o0]s\b|i[ -]?rad5(?=\d))", re.IGNORECASE
+)
 _RADS_RIGHT = re.compile(r"pi[ -]?rads$", re.IGNORECASE)
-_GLEASON = re.compile(r"\b(?:g[il1!]eas[o0]n|gleas0n|gieas0n|gleasori|gl[e3]ason|gleeson)\b", re.IGNORECASE)
-_NUMBER_CONFUSION = re.compile(r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?x\s?\d|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))")
+_GLEASON = re.compile(r"g(?<![a-z\d_]g)(?:[il1!]eas[o0]n|leas0n|ieas0n|leasori|l[e3]ason|leeson)\b")
+_RADS_WORD = re.compile(rf"rads?\s+(?:score |category )?(?:{_NUMBER})\b")
+_NUMBER_CONFUSION = re.compile(
+    r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?x\s?\d"
+    r"|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))"
+)
 _VERSION_CONFUSION = re.compile(r"(?<=\bv2\.)[lI|](?!\w)|(?<=version 2\.)[lI|](?!\w)")
 _MISREAD = {
     "lmpression": "Impression",
@@ -77,9 +83,10 @@ _MISREAD = {
     "llkert": "Likert",
     "likeri": "Likert",
 }
-_MISREAD_GATE = re.compile(r"(?<![a-z\d])(?=[a-z\d]{4,15}(?![a-z\d]))(?:" + "|".join(sorted(_MISREAD, key=len, reverse=True)) + r")(?![a-z\d])")
-_CAPITAL_I = re.compile(r"(?<=[a-z]{3})I(?=[a-z]|[\s,.:;)])|(?<![A-Za-z])I(?=eft\b|esion|ymph|obe\b|ateral|ow\b|evel)")
-_SMALL_L = re.compile(r"(?<=[A-Z])l(?=[A-Z])|\bl(?=[A-Z]{2,})|(?<=\bDW)l\b|(?<=[A-Z]{3})l\b")
+_TOKEN = re.compile(r"[a-z\d]{4,15}")
+_LETTER_IN_NUMBER = re.compile(r"[lIOo][\d.,]|(?<=\d)[lIOo]")
+_CAPITAL_I = re.compile(r"I(?:(?<=[a-z]{3}I)(?=[a-z]|[\s,.:;)])|(?<![A-Za-z]I)(?=eft\b|esion|ymph|obe\b|ateral|ow\b|evel))")
+_SMALL_L = re.compile(r"l(?:(?<=[A-Z]l)(?=[A-Z])|(?<![A-Za-z\d]l)(?=[A-Z]{2,})|(?<=\bDWl)\b|(?<=[A-Z]{3}l)\b)")
 _CHECKED = r"(?:\[\s?[xX✓✔]\s?\]|\(\s?[xX✓✔]\s?\)|[☑☒✓✔])"
 _EMPTY_BOX = r"(?:\[\s{0,3}\]|\(\s{1,3}\)|☐)"
 _HAS_CHECKED = re.compile(_CHECKED)
@@ -108,13 +115,17 @@ _WHOLE = (
 )
 _SPOKEN_NUMBER = re.compile(
     rf"(?<![a-z\d-])(?=[a-z]){_WHOLE}(?:\s?point (?P<decimals>(?:{_DIGIT_WORD})(?: (?:{_DIGIT_WORD}))?))?(?![a-z-])"
-    r"(?P<after>\s*(?:mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|cc|ml|millilit(?:er|re)s?|cubic|grams?|ng|nanograms?)\b|\s+by\s+(?=[a-z]))?",
+    r"(?P<after>\s*(?:mm|millimet(?:er|re)s?|cm|centimet(?:er|re)s?|cc|ml|millilit(?:er|re)s?|cubic|grams?|ng|nanograms?)\b"
+    r"|\s+by\s+(?=[a-z]))?",
     re.IGNORECASE,
 )
-_SPOKEN_GATE = re.compile(r"\b(?:point|millimet\w+|centimet\w+|mm|cc|cm|ml)\b", re.IGNORECASE)
+_PSA_BEFORE = re.compile(r"\bpsa(?: level| value)?(?: of| is| was)? $", re.IGNORECASE)
+_HALF = re.compile(r"\b(?:about |approximately )?(?:half (?:a |an )?|one half )(?=(?:centimet(?:er|re)|cm)\b)", re.IGNORECASE)
+_SPOKEN_GATE = re.compile(r"psa (?:of |is |was |level |value )*[a-z]{3,}|[a-z] [mc][mlc]\b")
 _COMMAND_GATE = re.compile(r"\bnew (?:paragraph|line)\b|\w (?:comma|period|full stop)(?=\s|$)", re.IGNORECASE)
 _COMMAND = re.compile(
-    r"[ \t]*\b(?:(?P<line>new (?:paragraph|line))|(?P<comma>comma)|(?P<stop>period|full stop)|(?P<colon>(?<=findings )colon|(?<=impression )colon|"
+    r"[ \t]*\b(?:(?P<line>new (?:paragraph|line))|(?P<comma>comma)|(?P<stop>period|full stop)|(?P<colon>(?<=findings )colon"
+    r"|(?<=impression )colon|"
     r"(?<=history )colon|(?<=indication )colon|(?<=technique )colon|(?<=conclusion )colon|(?<=comparison )colon))\b[ \t]?",
     re.IGNORECASE,
 )
@@ -137,11 +148,11 @@ def _spoken_numbers(text: str) -> list[Edit]:
     """Dictated numbers ("one point two by zero point eight centimeters", "psa of six point two")."""
     edits = []
     for match in _SPOKEN_NUMBER.finditer(text):
-        if not match["decimals"] and not match["after"]:
+        if not match["decimals"] and not match["after"] and not _PSA_BEFORE.search(text, max(0, match.start() - 22), match.start()):
             continue
         digits = _spoken_value(match)
         if digits is not None:
-            end = match.end("decimals") if match["decimals"] else match.start("after")
+            end = match.end("decimals") if match["decimals"] else match.start("after") if match["after"] else match.end()
             edits.append((match.start(), end, digits))
     return edits
 
@@ -169,23 +180,30 @@ def repair_edits(text: str) -> list[Edit]:
     lower = text.lower()
     edits: list[Edit] = []
     if "rad" in lower or "ra0s" in lower or "raos" in lower:
-        edits += [(m.start(), m.end(), "PI-RADS") for m in _RADS.finditer(text) if not _RADS_RIGHT.match(m[0])]
-        edits += _spoken_rads(text)
-    if "eas" in lower or "gl3" in lower or "gleeson" in lower:
-        edits += [(m.start(), m.end(), "Gleason") for m in _GLEASON.finditer(text) if m[0].lower() != "gleason"]
+        edits += [(m.start(), m.end(), "PI-RADS") for m in _RADS.finditer(lower) if not _RADS_RIGHT.match(m[0])]
+        if "pie" in lower or "pye" in lower or "pyre" in lower or _RADS_WORD.search(lower):
+            edits += _spoken_rads(text)
+    if "eas0n" in lower or "easo" in lower or "gl3" in lower or "gleeson" in lower:
+        edits += [(m.start(), m.end(), "Gleason") for m in _GLEASON.finditer(lower) if m[0] != "gleason"]
     if " plus " in lower:
         edits += [(m.start(), m.end(), _sum(m)) for m in _SPOKEN_SUM.finditer(text)]
     if " comma" in lower or "new paragraph" in lower or "new line" in lower or " period" in lower:
         edits += _commands(text)
-    if _SPOKEN_GATE.search(text):
+    if " point " in lower or "meter" in lower or "metre" in lower or _SPOKEN_GATE.search(lower):
+        edits += [(m.start(), m.end(), "0.5 ") for m in _HALF.finditer(text)]
         edits += _spoken_numbers(text)
     edits += [(m.start(), m.end(), "I") for m in _SMALL_L.finditer(text)]
     if "[" in text or "(x)" in lower or "\u2610" in text:
         edits += _unchecked(text)
-    edits += [(m.start(), m.end(), "l") for m in _CAPITAL_I.finditer(text)]
-    edits += [(m.start(), m.end(), _cased(m[0], text[m.start() : m.end()])) for m in _MISREAD_GATE.finditer(lower)]
-    edits += [(m.start(), m.end(), "1") for m in _VERSION_CONFUSION.finditer(text)]
-    edits += _numbers(text)
+    if "I" in text:
+        edits += [(m.start(), m.end(), "l") for m in _CAPITAL_I.finditer(text)]
+    for token in sorted(_MISREAD.keys() & set(_TOKEN.findall(lower))):
+        pattern = rf"(?<![a-z\d]){token}(?![a-z\d])"
+        edits += [(m.start(), m.end(), _cased(token, text[m.start() : m.end()])) for m in re.finditer(pattern, lower)]
+    if "2.l" in text or "2.I" in text or "2.|" in text:
+        edits += [(m.start(), m.end(), "1") for m in _VERSION_CONFUSION.finditer(text)]
+    if _LETTER_IN_NUMBER.search(text):
+        edits += _numbers(text)
     return _ordered(edits)
 
 

@@ -31,9 +31,12 @@ _LOOSE = re.compile(r"[ \t]*(?:$|\n|[*_=#\-]{2,}|:|-\s|\.\s*\n)")
 _COLON = re.compile(r"[ \t]*(?:\([^()\n]{0,60}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}(?=\s)|[ \t]+-[ \t])")
 _LINE_END = re.compile(r"[ \t*_=#\-.>\])]*(?:\n|$)")
 _TEXT_FOLLOWS = re.compile(r"[ \t]+(?:[A-Z][a-z]|\d|[AI] |PI-?\s?RADS|[A-Z]{2,3}\s[a-z\d])")
+_ANSWER = re.compile(r"\s*(?:positive|negative|pos\b|neg\b|[+-](?:\s|$)|early|yes\b|no\b|n/?a\b|present\b|absent\b)", re.IGNORECASE)
+"""A word before a colon in the middle of a line is a field where a bare answer follows ("Contrast: positive")."""
 _SPOKEN_HEADINGS = frozenset(("findings", "impression", "conclusion", "indication", "technique"))
 _SPOKEN_BODY = re.compile(
-    r"[ \t]+(?:the|there (?:is|are)|an?|no|prostate|gland|psa|pi[- ]?rads|pirads|multiple|normal|lesion|elevated|multiparametric|left|right)\b",
+    r"[ \t]+(?:the|there (?:is|are)|an?|no|prostate|gland|psa|pi[- ]?rads|pirads|multiple|normal|lesion|elevated|multiparametric|left"
+    r"|right)\b",
     re.IGNORECASE,
 )
 """What follows a heading that was dictated without its colon."""
@@ -92,6 +95,8 @@ def _heading_end(text: str, hit: Hit) -> int | None:
     if before.strip() and not _BOUNDARY.search(before):
         return None
     colon = _COLON.match(text, hit.end)
+    if colon is not None and before.strip() and _ANSWER.match(text, colon.end()):
+        return None
     words = text[hit.start : hit.end]
     if colon is not None:
         return colon.end() if _is_title(words, before) or words.isupper() else None
@@ -170,7 +175,7 @@ def _kind(label: str) -> SectionKind:
 _SCALE_ENTRY = re.compile(
     r"(?:\b(?:pi-?rads|likert|bi-?rads|score|category|grade group|isup|grade)\s*(?:v\d(?:\.\d)?\s*)?(?:score|category|"
     r"assessment)?\s*[:#]?\s*|(?<![\d.,/x+-])(?<!\d )|^)"
-    r"(?P<score>[0-5](?!\d)|(?:i{1,3}|iv|v)(?=[ :=.)-]))\s*(?:[-:=.()|]|\bis\b|\bmeans\b)+\s*(?:\()?(?P<words>[a-z][a-z ,/()]{2,60})"
+    r"(?P<score>[0-5](?!\d)|(?:i{1,3}|iv|v)(?=[ :=.)-]))\s*(?:[-:=.()|]|\bis\b|\bmeans\b)*\s*(?:\()?(?P<words>[a-z][a-z ,/()]{2,60})"
 )
 
 

@@ -43,8 +43,11 @@ _MARKER = re.compile(
 _MARKER_ONLY = re.compile(r"[ \t]*(?:\(?\d{1,2}|\(?[A-Za-z]|[ivxIVX]{1,4})[.)]?$")
 _COLUMN_GAP = re.compile(r"[^\s.:;,?!] {2,}(?=\S)|\S {4,}(?=\S)")
 """Columns set with blanks; two blanks after a full stop are a typist's habit."""
+_TIGHT_SEMICOLON = re.compile(r"\S;(?=\S)")
 _LABEL_ROW = re.compile(r"\s*(?:lesion|target|roi) ?#?\w{1,2}(?:\s{2,}(?:lesion|target|roi) ?#?\w{1,2})+\s*", re.IGNORECASE)
 """The heading of a table whose columns are lesions, without a title of its own for the first column."""
+_LONGEST_LINE = 20_000
+"""No report's line is longer; a longer one is read in pieces, so that no sentence takes time without bound."""
 _LINE = re.compile(r"[^\n]+")
 
 
@@ -64,12 +67,22 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
             first += len(line[0]) - len(line[0].lstrip())
             units.append(Sentence(start=first, end=last, kind=UnitKind.ROW, paragraph=paragraph, line=number))
         else:
+            while last - first > _LONGEST_LINE:
+                stop_here = text.rfind(" ", first, first + _LONGEST_LINE)
+                stop_here = stop_here if stop_here > first else first + _LONGEST_LINE
+                units += _line_units(text, first, stop_here, paragraph, number)
+                first = stop_here
             units += _line_units(text, first, last, paragraph, number)
     return units
 
 
 def _is_row(line: str) -> bool:
-    return "|" in line or "\t" in line.strip() or ("  " in line and (len(_COLUMN_GAP.findall(line)) >= 2 or _LABEL_ROW.fullmatch(line) is not None))
+    return (
+        "|" in line
+        or len(_TIGHT_SEMICOLON.findall(line)) > 1
+        or "\t" in line.strip()
+        or ("  " in line and (len(_COLUMN_GAP.findall(line)) >= 2 or _LABEL_ROW.fullmatch(line) is not None))
+    )
 
 
 def _line_units(text: str, start: int, end: int, paragraph: int, line: int) -> list[Sentence]:
@@ -90,7 +103,7 @@ def _ends(text: str, start: int, end: int) -> list[int]:
         cut = text[begin : match.end()]
         if (
             _MARKER_ONLY.match(cut.rstrip("."))
-            or (cut[-1] == "." and _is_abbreviation(cut))
+            or (cut[-1] == "." and _may_be_short(cut) and _is_abbreviation(cut))
             or _NUMBER_FOLLOWS.search(text[match.end() - 4 : match.end() + 2])
         ):
             continue
@@ -99,6 +112,11 @@ def _ends(text: str, start: int, end: int) -> list[int]:
     if begin < end:
         stops.append(end)
     return stops
+
+
+def _may_be_short(cut: str) -> bool:
+    """Whether the word before the stop has at most six characters, so that it can be an abbreviation."""
+    return " " in cut[-8:] or "(" in cut[-8:] or "." in cut[-8:-1] or len(cut) < 8
 
 
 def _is_abbreviation(cut: str) -> bool:

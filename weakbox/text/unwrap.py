@@ -13,7 +13,7 @@ Edit = tuple[int, int, str]
 _MINIMUM_WIDTH = 55
 """Narrower texts are lists by nature: their line ends are soft only where the words demand it."""
 _MAXIMUM_WIDTH = 160
-_LIST_ITEM = re.compile(r"\s*(?:[-*•>+#]|\(?\d{1,2}[.)\]:]|\(?[A-Za-z][.)\]]|[ivxIVX]{1,4}[.)])(?:\s|$)")
+_LIST_ITEM = re.compile(r"\s*(?:[-*•>+#]|#\s?\d{1,2}\b.?|\(?\d{1,2}[.)\]:]|\(?[A-Za-z][.)\]]|[ivxIVX]{1,4}[.)])(?:\s|$)")
 _FIELD = re.compile(r"\s*[A-Za-z][^:.\n]{0,45}:(?!\d)")
 _HEADING = re.compile(r"\s*(?!P-?I?-?RADS)[A-Z][A-Z0-9 /&(),'\-]{2,}(?:$|[.:])")
 _LABEL = re.compile(
@@ -38,6 +38,7 @@ _PAGE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COLUMNS = re.compile(r"\S {2,}\S.*\S {2,}\S")
+_TIGHT_SEMICOLONS = re.compile(r"\S;\S[^;]*\S;\S")
 _SCORE_TAIL = re.compile(r"(?<!per )(?<!using )(?<!by )(?<!to )pi-?rads(?: v\d(?:\.\d)?)?(?: score| category)?:?$", re.IGNORECASE)
 _SCORE_HEAD = re.compile(r"[1-5](?:/5)?(?=[\s.,;)]|$)(?!\.\s+[A-Z][a-z]+ (?!lesion|focus|nodule))")
 _IDENTITY_LINE = re.compile(r"\b(?:mrn|patient|name|dob|accession|birth|hospital no)\b", re.IGNORECASE)
@@ -45,9 +46,10 @@ _IDENTITY_LINE = re.compile(r"\b(?:mrn|patient|name|dob|accession|birth|hospital
 
 def unwrap_edits(text: str) -> list[Edit]:
     """Edits that make soft line ends spaces and drop page headers and footers."""
+    message = _message_edits(text) if "OBX|" in text else []
     if "\n" not in text:
-        return []
-    dropped = _page_furniture(text)
+        return message
+    dropped = _without_overlap(sorted([*_page_furniture(text), *message]))
     edits: list[Edit] = list(dropped)
     lines = _lines(text, dropped)
     width = max((len(line.rstrip()) for _, _, line in lines), default=0)
@@ -61,6 +63,33 @@ def unwrap_edits(text: str) -> list[Edit]:
             edits.append((left - 1, right, ""))
         elif replacement == "" or right - left > 1 or text[left:right] != " ":
             edits.append((left, right, replacement))
+    return _without_overlap(sorted(edits))
+
+
+_SEGMENT = re.compile(r"^[ \t]*(?:MSH|EVN|PID|PV1|ORC|OBR|NTE|TXA|ZD\w|FHS|BHS|BTS|FTS)\|[^\n]*\n?", re.MULTILINE)
+_OBSERVATION = re.compile(r"^[ \t]*OBX\|[^|\n]*\|[A-Z]{2}\|(?P<code>[^|\n]*)\|[^|\n]*\|", re.MULTILINE)
+_OBSERVATION_END = re.compile(r"\|{3,}[^|\n]{0,3}(?:\|[^|\n]{0,16}){0,8}$", re.MULTILINE)
+_CODES: tuple[tuple[str, str], ...] = (
+    ("IMP", "Impression: "),
+    ("CON", "Conclusion: "),
+    ("FND", "Findings: "),
+    ("FIND", "Findings: "),
+    ("IND", "Indication: "),
+    ("HX", "History: "),
+)
+_CODES += (("HIS", "History: "), ("TEC", "Technique: "), ("ADD", "Addendum: "), ("COMP", "Comparison: "))
+
+
+def _message_edits(text: str) -> list[Edit]:
+    """The frame of an HL7 v2 message around the report's lines; an OBX code that names a section becomes its heading, once."""
+    edits = [(match.start(), match.end(), "") for match in _SEGMENT.finditer(text)]
+    last = ""
+    for match in _OBSERVATION.finditer(text):
+        code = match["code"].upper().lstrip("&")
+        heading = next((words for start, words in _CODES if code.startswith(start) or f"^{start}" in code), "")
+        edits.append((match.start(), match.end(), heading if heading != last else ""))
+        last = heading
+    edits += [(match.start(), match.end(), "") for match in _OBSERVATION_END.finditer(text)]
     return _without_overlap(sorted(edits))
 
 
@@ -108,7 +137,15 @@ def _lines(text: str, dropped: list[Edit]) -> list[tuple[int, int, str]]:
 def _join(line: str, following: str, width: int) -> str | None:
     """What replaces the line end: a space, nothing, ``-`` (drop the hyphen too), or None where it stays."""
     words, continuation = line.rstrip(), following.lstrip()
-    if not words or not continuation or "|" in line or "|" in following or "\t" in line.strip() or "\t" in following.strip():
+    if (
+        not words
+        or not continuation
+        or _TIGHT_SEMICOLONS.search(line)
+        or "|" in line
+        or "|" in following
+        or "\t" in line.strip()
+        or "\t" in following.strip()
+    ):
         return None
     is_full = _is_full(words, continuation, width)
     if words[-1] in ":;!?" and not _SCORE_TAIL.search(words):

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, ExamReading, largest
-from weakbox.extractors.grammar.radiology_exam import read_version, read_volume
-from weakbox.extractors.grammar.radiology_lesions import SectionReading, read_section
+from weakbox.extractors.grammar.radiology_exam import read_exam_table, read_version, read_volume
+from weakbox.extractors.grammar.radiology_lesions import read_section
 from weakbox.extractors.grammar.radiology_merge import apply_addendum, fill_single_lesion, merge_sections
 from weakbox.extractors.grammar.radiology_psa import read_psa, read_psa_density
+from weakbox.extractors.grammar.radiology_reading import SectionReading
 from weakbox.extractors.grammar.radiology_staging import read_staging
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, build_view
 from weakbox.organs.prostate import ORGAN, RADIOLOGY
@@ -65,7 +66,24 @@ _OTHER_ORGAN = re.compile(
     r"\b(?:bi-?rads|mammogra\w*|breasts?|brain|cerebr\w+|lungs?|pulmonary|chest|liver|hepatic|li-?rads|knee|meniscus|menisc\w+|"
     r"lumbar|cervical spine|thyroid|uterus|ovar\w+|cardiac|coronary|shoulder|ankle|colonoscopy)\b"
 )
-_STRONG = re.compile(r"prostat|pi-?\s?rads|pirads|peripheral zone|transition(?:al)? zone")
+_STRONG = ("prostat", "pi-rads", "pi rads", "pirads", "peripheral zone", "transition zone", "transitional zone")
+_OTHER_GATE: tuple[str, ...] = (
+    "rads",
+    "mammogra",
+    "breast",
+    "brain",
+    "cerebr",
+    "lung",
+    "pulmon",
+    "chest",
+    "liver",
+    "hepat",
+    "knee",
+    "menisc",
+    "lumbar",
+    "cervical",
+)
+_OTHER_GATE += ("thyroid", "uterus", "ovar", "cardiac", "coronary", "shoulder", "ankle", "colonosc")
 
 
 def _abstention(text: Normalised) -> str | None:
@@ -74,7 +92,8 @@ def _abstention(text: Normalised) -> str | None:
         return "empty"
     if not any(character.isalpha() for character in words):
         return "unreadable"
-    own, other = len(_STRONG.findall(words)), len(_OTHER_ORGAN.findall(words))
+    own = sum(words.count(word) for word in _STRONG)
+    other = len(_OTHER_ORGAN.findall(words)) if own == 0 or sum(words.count(word) for word in _OTHER_GATE) >= 3 else 0
     if own == 0 and (other > 0 or not _ORGAN.search(words)):
         return "wrong_organ"
     return "wrong_organ" if other >= 3 and other > 3 * own else None
@@ -135,12 +154,15 @@ def _read_exam(
 
 
 def _exam_readings(view: View) -> dict[str, ExamReading]:
-    return {
+    found = {
         "pirads_version": read_version(view.text),
         "psa_ng_ml": read_psa(view),
         "psa_density": read_psa_density(view),
         "prostate_volume_ml": read_volume(view),
     }
+    if any(reading.candidate is None for reading in found.values()):
+        found |= {name: reading for name, reading in read_exam_table(view).items() if found[name].candidate is None}
+    return found
 
 
 def _exam_score(name: str, stated: Candidate | None, lesions: list[Draft], flags: list[Flag]) -> Candidate | None:
@@ -206,26 +228,30 @@ def _derive(values: dict[str, Stated[FieldValue]], draft: Draft, text: Normalise
         )
 
 
-def _plain(candidate: Candidate, text: Normalised) -> Stated[FieldValue]:
-    evidence = tuple(dict.fromkeys(text.to_raw(start, end) for start, end in candidate.words))
+def _plain(candidate: Candidate, text: Normalised, *, doubt: float = 1.0) -> Stated[FieldValue]:
     return Stated(
-        value=candidate.value, evidence=_in_order(evidence), source=SOURCE, confidence=round(candidate.confidence, 3), rule=candidate.rule
+        value=candidate.value,
+        evidence=_evidence(candidate, text),
+        source=SOURCE,
+        confidence=round(candidate.confidence * doubt, 3),
+        rule=candidate.rule,
     )
 
 
-def _in_order(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple(sorted(spans, key=lambda span: (span.start, span.end)))
+def _evidence(candidate: Candidate, text: Normalised) -> tuple[Span, ...]:
+    """The raw spans of the candidate's words, each once, in order."""
+    if len(candidate.words) == 1:
+        return (text.to_raw(*candidate.words[0]),)
+    return tuple(sorted({text.to_raw(start, end) for start, end in candidate.words}, key=lambda span: (span.start, span.end)))
 
 
 def _stated(candidate: Candidate, text: Normalised, path: str, flags: list[Flag]) -> Stated[FieldValue]:
     """The candidate with raw evidence; its doubts become flags, repaired words lower its confidence."""
     flags += [Flag(path=path, code=code) for code in candidate.flags]
-    confidence = candidate.confidence
     if text.repaired and any(text.is_repaired(start, end) for start, end in candidate.words):
         flags.append(Flag(path=path, code="ocr"))
-        confidence *= 0.85
-    stated = _plain(candidate, text)
-    return Stated(value=stated.value, evidence=stated.evidence, source=SOURCE, confidence=round(confidence, 3), rule=candidate.rule)
+        return _plain(candidate, text, doubt=0.85)
+    return _plain(candidate, text)
 
 
 def _text_flags(view: View) -> list[Flag]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
 from weakbox.extractors.grammar import radiology_mentions as mentions
 from weakbox.extractors.grammar.radiology_drafts import Candidate, ExamReading
-from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Located, Role, View, is_prior
+from weakbox.extractors.grammar.radiology_prior import is_prior
+from weakbox.extractors.grammar.radiology_tables import cells_of
+from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Located, Role, View
 from weakbox.text.normalise import Normalised
 from weakbox.text.quantities import Quantity, find_volumes, parse_number
-
 
 _GLAND = re.compile(r"\b(?:prostat\w*|(?<!mid )(?<!mid-)gland\w*|whole[- ]gland)\b")
 _VOLUME_WORD = re.compile(r"\bvol(?:ume|\b)")
@@ -60,17 +62,52 @@ def read_volume(view: View) -> ExamReading:
     return ExamReading()
 
 
+_EXAM_COLUMNS = (
+    ("psa_ng_ml", re.compile(r"(?:total |serum |latest )?psa(?:\s?[(,]?\s?(?:ng/ml|ug/l)\)?)?$")),
+    ("psa_density", re.compile(r"psa[- ]?d(?:ensity|ens\.?)?\b.{0,14}$")),
+    ("prostate_volume_ml", re.compile(r"(?:prostate |gland |whole gland )?vol(?:ume)?\.?(?:\s?[(,]?\s?(?:ml|cc|cm3)\)?)?$")),
+)
+_EXAM_CELL = re.compile(r"\s*(?P<value>\d{1,4}(?:[.,]\d{1,3})?)\s*(?:ng/ml|ug/l|ml|cc|cm3)?\s*$")
+
+
+def read_exam_table(view: View) -> dict[str, ExamReading]:
+    """PSA, density and volume from a heading row of their names over a row of their numbers."""
+    rows = [clause for clause in view.clauses if clause.is_row]
+    for head, row in itertools.pairwise(rows):
+        titles = [view.text.lower[start:end].strip(" *_") for start, end in cells_of(head, view)]
+        names = [next((name for name, pattern in _EXAM_COLUMNS if pattern.match(title)), None) for title in titles]
+        cells = cells_of(row, view)
+        if sum(name is not None for name in names) < 2 or len(cells) != len(titles):
+            continue
+        found = {}
+        for name, (start, end) in zip(names, cells, strict=True):
+            match = _EXAM_CELL.match(view.text.lower[start:end])
+            if name and match:
+                words = ((start + match.start("value"), start + match.end("value")),)
+                candidate = Candidate(value=parse_number(match["value"]), words=words, rule="exam_table", confidence=0.85)
+                found[name] = ExamReading(candidate=candidate)
+        if found:
+            return found
+    return {}
+
+
 def _by_trust(clauses: Sequence[Clause]) -> list[tuple[int, Clause]]:
     """Findings and impression before the clinical field, which may quote an earlier ultrasound."""
     ranked = [(0 if clause.role in READ_ROLES else 4 if clause.role is Role.CLINICAL else 2, clause) for clause in clauses]
     return sorted(ranked, key=lambda pair: (pair[0], pair[1].start))
 
 
+_LEAD_END = re.compile(r";|(?<!vol)(?<!approx)(?<!\bca)(?<!\best)\.\s")
+_DIMENSIONS = re.compile(r"\d\s*(?:mm|cm)?\s*x\s*\d")
+_GLAND_AFTER = re.compile(r"\s*(?:sized?\s+|large\s+|enlarged\s+|in\s+)?(?:prostate|gland)")
+_OF_PART = re.compile(r"\b(?:transition(?:al)? zone|tz|central gland|adenoma|lesion|tumou?r|nodule)\b[^.;,]{0,25}$")
+
+
 def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     """0 where the volume is of something else; more where the words name the whole gland."""
     start = max(clause.start, quantity.start - 130)
     lead = lower[start : quantity.start]
-    lead = re.split(r";|(?<!vol)(?<!approx)(?<!\bca)(?<!\best)\.\s", lead)[-1]
+    lead = _LEAD_END.split(lead)[-1]
     if is_prior(lower, quantity.start, quantity.end) or quantity.value < 5 or quantity.value > 900:
         return 0
     after = lower[quantity.end : min(clause.end, quantity.end + 30)]
@@ -78,12 +115,12 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     other = max((match.end() for match in _NOT_GLAND.finditer(lead)), default=-1)
     if other > nearest or _NOT_GLAND_AFTER.match(after):
         return 0
-    has_dimensions = bool(re.search(r"\d\s*(?:mm|cm)?\s*x\s*\d", lead))
-    if re.search(r"\b(?:transition(?:al)? zone|tz|central gland|adenoma|lesion|tumou?r|nodule)\b[^.;,]{0,25}$", lead):
+    has_dimensions = bool(_DIMENSIONS.search(lead))
+    if _OF_PART.search(lead):
         return 0
     if _WHOLE.search(lead):
         return 10
-    if re.match(r"\s*(?:prostate|gland)", after):
+    if _GLAND_AFTER.match(after):
         return 9
     if nearest >= 0 or has_dimensions or _VOLUME_WORD.search(lead):
         return 8 if quantity.unit == "ml" else 7

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, location_candidates
 from weakbox.extractors.grammar.radiology_mentions import Mention
-from weakbox.extractors.grammar.radiology_units import LESION_NOUN, Clause, Role, View, is_prior
+from weakbox.extractors.grammar.radiology_prior import is_prior
+from weakbox.extractors.grammar.radiology_units import LESION_NOUN, Clause, Role, View
 from weakbox.records.stated import Assertion
 from weakbox.text.assertion import assertion_triggers
 from weakbox.text.locations import LocationToken, location_of
@@ -90,7 +91,7 @@ def read_facts(clause: Clause, view: View) -> Facts:
     """Everything that the clause states about one lesion (or about the exam's category)."""
     cut = view.cut(clause)
     facts = Facts()
-    _read_words(facts, cut)
+    _read_words(facts, cut, has_nouns=bool(view.nouns.within(clause.start, clause.end)) or "foc" in cut or "observation" in cut)
     tokens = place_tokens(clause, view)
     facts.values.update(location_candidates(location_of(tokens), 0, rule="location", confidence=0.93))
     _read_region(facts, clause, view)
@@ -123,7 +124,8 @@ _SUSPICIOUS = re.compile(
 )
 _BENIGN = re.compile(
     r"\bbph\b|hyperplas|\bbenign|stromal nodule|encapsulated|\bcysts?\b|\bcystic|ha?emorrhag|prostatitis|inflammat|\bscar|atroph|"
-    r"wedge|linear|\bdiffuse(?:ly)?\b|post-?biopsy|artifact|artefact|calcif|fibrosis|not suspicious|unremarkable|typical nodul|"
+    r"wedge|linear|\bdiffuse(?:ly)?\b|post-?biopsy|artifact|artefact|calcif|fibrosis|not suspicious|unremarkable|typical nodul"
+    r"|\bsymmetric\w*|"
     r"\bnormal\b(?!\s*[><\d])(?! psa)"
 )
 _DIFFUSE = re.compile(
@@ -137,20 +139,60 @@ _COUNT = re.compile(
 _COUNT_WORDS = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
 
 
-def _read_words(facts: Facts, cut: str) -> None:
-    nouns = list(LESION_NOUN.finditer(cut))
+_SUSPICIOUS_GATE: tuple[str, ...] = (
+    "susp",
+    "conc",
+    "worr",
+    "restr",
+    "adc",
+    "hypo",
+    "signal",
+    "dark",
+    "charc",
+    "lentic",
+    "cspca",
+    "signif",
+    "consis",
+    "early",
+    "likely",
+    "neopl",
+)
+_SUSPICIOUS_GATE += ("malig", "tumo", "carcin")
+_BENIGN_GATE: tuple[str, ...] = (
+    "bph",
+    "hyperpl",
+    "benign",
+    "nodule",
+    "encaps",
+    "cyst",
+    "morrh",
+    "prostatit",
+    "inflam",
+    "scar",
+    "atroph",
+    "wedge",
+    "linear",
+    "diffuse",
+    "post",
+)
+_BENIGN_GATE += ("arti", "arte", "calcif", "fibros", "not susp", "unremark", "typical", "normal", "symmetric")
+_COUNT_GATE = ("two", "three", "four", "five", "2", "3", "4", "5", "both")
+
+
+def _read_words(facts: Facts, cut: str, *, has_nouns: bool) -> None:
+    nouns = list(LESION_NOUN.finditer(cut)) if has_nouns else []
     stated = [match for match in nouns if is_asserted(cut, match.start(), match.end())]
     ordinal = _ORDINAL.match(cut)
     facts.has_noun = bool(stated) or ordinal is not None
     facts.is_negative = bool(nouns) and not stated
     facts.is_lesion_word = ordinal is not None or any(_STRONG_NOUN.match(match[0]) for match in stated)
-    suspicious = _SUSPICIOUS.search(cut)
+    suspicious = _SUSPICIOUS.search(cut) if any(word in cut for word in _SUSPICIOUS_GATE) else None
     facts.is_suspicious = suspicious is not None and is_asserted(cut, suspicious.start(), suspicious.end())
-    benign = _BENIGN.search(cut)
+    benign = _BENIGN.search(cut) if any(word in cut for word in _BENIGN_GATE) else None
     facts.is_benign = benign is not None and is_asserted(cut, benign.start(), benign.end())
-    diffuse = _DIFFUSE.search(cut)
+    diffuse = _DIFFUSE.search(cut) if "diffuse" in cut or "background" in cut or "hetero" in cut else None
     facts.is_diffuse = diffuse is not None and is_asserted(cut, diffuse.start(), diffuse.end())
-    count = _COUNT.search(cut)
+    count = _COUNT.search(cut) if stated and any(word in cut for word in _COUNT_GATE) else None
     if count is not None and stated:
         number = count["inner"] or count["number"]
         facts.count = int(number) if number.isdigit() else _COUNT_WORDS.get(number, 0)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft
 from weakbox.extractors.grammar.radiology_facts import NEGATED_LESION, Facts, is_asserted, read_facts
 from weakbox.extractors.grammar.radiology_mentions import LabelMention
+from weakbox.extractors.grammar.radiology_prior import is_of_the_past
+from weakbox.extractors.grammar.radiology_reading import SectionReading, conflicts, labelled, new_draft, open_draft, place_matches
 from weakbox.extractors.grammar.radiology_several import Values, place_groups, respective_values
 from weakbox.extractors.grammar.radiology_tables import (
-    TableHead,
     cells_of,
     read_cell,
     read_head,
@@ -21,37 +21,6 @@ from weakbox.extractors.grammar.radiology_tables import (
 )
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
 
-
-@dataclass(slots=True, kw_only=True)
-class SectionReading:
-    """The lesions of one section in order, and the categories that speak of the exam."""
-
-    role: Role
-    section: int
-    drafts: list[Draft] = field(default_factory=list)
-    overall: list[Candidate] = field(default_factory=list)
-    overall_likert: list[Candidate] = field(default_factory=list)
-    zones: list[Candidate] = field(default_factory=list)
-    """Scores of a whole zone ("PZ: PI-RADS 2")."""
-    current: Draft | None = None
-    head: TableHead | None = None
-    columns: list[Draft] = field(default_factory=list)
-
-
-_NO_LONGER = re.compile(
-    r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
-    r"identified|appreciated) (?:today|currently|on (?:the |today's )?(?:current|today|present))|"
-    r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
-)
-_PRIOR_UNIT = re.compile(
-    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
-    r"(?:the )?(?:prior|previous|outside) (?:mri|exam|study|report|"
-    r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
-)
-_STILL = re.compile(
-    r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
-    r"interval|re-?demonstrat\w*)\b"
-)
 _EMPTY_LABEL = re.compile(
     r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
     r"evidence))|nil\b|_{2,}|\[\s*\]|not (?:seen|identified|present|applicable)|x{3,}|-+\s*$|absent\b|$)"
@@ -116,7 +85,7 @@ def _read_table_row(reading: SectionReading, clause: Clause, view: View) -> None
         return
     draft = read_row(clause, view, reading.head)
     if draft is not None:
-        known = _labelled(reading, str(draft.label.value)) if draft.label else None
+        known = labelled(reading, str(draft.label.value)) if draft.label else None
         if known is None:
             reading.drafts.append(draft)
             reading.current = draft
@@ -126,7 +95,7 @@ def _read_table_row(reading: SectionReading, clause: Clause, view: View) -> None
 
 
 def _column_draft(clause: Clause, view: View, index: int) -> Draft:
-    draft = _new_draft(clause)
+    draft = new_draft(clause)
     read_cell(draft, "label", "", cells_of(clause, view)[index], view)
     draft.is_lesion_word = True
     return draft
@@ -143,20 +112,21 @@ def _read_transposed(reading: SectionReading, clause: Clause, view: View) -> Non
 
 def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     cut = view.cut(clause)
-    if _is_of_the_past(cut):
+    if is_of_the_past(cut):
         return
+    reading.is_list_of_lesions |= _LIST_OF_LESIONS.fullmatch(cut) is not None and cut.endswith(":")
     labels = _stated_labels(clause, view, cut)
     if labels is None:
         return
     facts = read_facts(clause, view)
-    if facts.overall is not None:
+    if facts.overall is not None or facts.overall_likert is not None:
         _take_overall(reading, clause, facts)
-    if facts.overall_likert is not None:
-        reading.overall_likert.append(facts.overall_likert)
     if labels:
         _read_labelled(reading, clause, view, facts, labels)
         return
     if clause.region is not None and clause.region.is_elsewhere and not facts.is_scored:
+        return
+    if _OTHER_ORGAN.search(cut) and not facts.is_scored and not _OWN_ORGAN.search(cut):
         return
     if facts.is_negative and not facts.is_scored:
         if NEGATED_LESION.search(cut) and not _ANOTHER.search(cut):
@@ -165,10 +135,11 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     _read_unlabelled(reading, clause, view, facts, cut)
 
 
-def _is_of_the_past(cut: str) -> bool:
-    if _NO_LONGER.search(cut):
-        return True
-    return bool(_PRIOR_UNIT.match(cut)) and not _STILL.search(cut)
+_OTHER_ORGAN = re.compile(
+    r"vi-?rads|acetabul\w+|\bsacrum|\bilium|iliac|femor\w+|femur|vertebra\w*|\bpubic|ischi\w+|(?:bladder|rectal|colonic|sigmoid|renal"
+    r"|hepatic|adnexal|ovarian|uterine|vesical)(?: \w+)? (?:mass|tumou?r|lesion|polyp|cyst|nodule|cancer)"
+)
+_OWN_ORGAN = re.compile(r"prostat|\bpz|\btz|zone|\bgland|seminal|apex|apical|lobe")
 
 
 def _stated_labels(clause: Clause, view: View, cut: str) -> list[LabelMention] | None:
@@ -194,23 +165,15 @@ def _is_blank_lesion(label: LabelMention, clause: Clause, view: View) -> bool:
     return bool(rest) and not view.categories.within(label.end, clause.end)
 
 
-def _new_draft(clause: Clause) -> Draft:
-    return Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence)
-
-
-def _labelled(reading: SectionReading, label: str) -> Draft | None:
-    return next((draft for draft in reading.drafts if draft.label is not None and str(draft.label.value).upper() == label.upper()), None)
-
-
 def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, labels: list[LabelMention]) -> None:
     if clause.region is not None and clause.region.is_elsewhere:
         facts.values = {name: candidate for name, candidate in facts.values.items() if name in ("pirads", "likert")}
     drafts: list[Draft] = []
     for label in labels:
         for value, span in zip(label.values, label.spans, strict=True):
-            draft = _labelled(reading, value)
+            draft = labelled(reading, value)
             if draft is None:
-                draft = _anchor_without_label(reading, clause) or _open(reading, clause)
+                draft = _anchor_without_label(reading, clause) or open_draft(reading, clause)
                 draft.label = Candidate(value=value, words=(span,), rule="label", confidence=0.97)
             if draft not in drafts:
                 drafts.append(draft)
@@ -232,13 +195,6 @@ def _anchor_without_label(reading: SectionReading, clause: Clause) -> Draft | No
     if current is not None and current.label is None and current.is_anchor and not current.values and current.section == clause.section:
         return current
     return None
-
-
-def _open(reading: SectionReading, clause: Clause) -> Draft:
-    draft = _new_draft(clause)
-    reading.drafts.append(draft)
-    reading.current = draft
-    return draft
 
 
 def _apply(draft: Draft, facts: Facts) -> None:
@@ -264,15 +220,16 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None
         and not current.is_scored
         and sum(not draft.is_scored and (current.label is None or draft.label is not None) for draft in reading.drafts) == 1
         and (current.label is not None or clause.field is not None)
-        and facts.overall is not None
     )
-    if is_own_block and current is not None and facts.overall is not None:
-        current.fill("pirads", facts.overall)
-    elif facts.overall is not None:
-        reading.overall.append(facts.overall)
+    for name, candidate, overall in (("pirads", facts.overall, reading.overall), ("likert", facts.overall_likert, reading.overall_likert)):
+        if candidate is not None and is_own_block and current is not None:
+            current.fill(name, candidate)
+        elif candidate is not None:
+            overall.append(candidate)
 
 
 def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, cut: str) -> None:
+    _place_relative(reading, clause, facts, cut)
     groups = respective_values(clause, view, facts.count)
     if groups and not facts.is_negative:
         _read_respective(reading, clause, groups, facts)
@@ -280,16 +237,26 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
     is_plural = facts.count > 1 and clause.parts == 1 and (facts.is_scored or facts.is_lesion_word or facts.is_suspicious)
     if is_plural and _read_several(reading, clause, view, facts):
         return
+    if is_plural and not facts.is_scored and "size_mm" not in facts.values:
+        return
     opening = _ANCHOR.match(cut)
     if opening is not None and not facts.is_negative:
         if _EMPTY_LABEL.match(cut, opening.end()) and cut[opening.end() :].strip(" ."):
             return
-        anchor = _open(reading, clause)
+        anchor = open_draft(reading, clause)
         anchor.is_anchor = anchor.is_lesion_word = True
         _apply(anchor, facts)
         return
-    if facts.is_scored and _is_of_a_zone(facts) and facts.has_place and _is_apart(reading.current, clause, facts):
+    if facts.is_scored and _is_of_a_zone(facts) and facts.has_place and _is_apart(reading.current, clause, facts, cut):
         _take_zone_score(reading, facts)
+        return
+    if _FOR_ALL.search(cut) and not facts.has_place and not facts.has_noun and len(reading.drafts) > 1 and not facts.is_scored:
+        for each in reading.drafts:
+            _apply(each, facts)
+        return
+    if _is_listed_lesion(reading, clause, facts):
+        _apply(open_draft(reading, clause), facts)
+        reading.drafts[-1].is_lesion_word = True
         return
     draft = _draft_for(reading, clause, facts, cut)
     if draft is not None:
@@ -301,15 +268,58 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         reading.overall_likert.append(facts.values["likert"])
 
 
+_RELATIVE_SIDE = re.compile(
+    r"\b(?P<other>contra-?lateral(?:ly)?|(?:on|in) the (?:other|opposite) (?:side|lobe))\b"
+    r"|\bipsi-?lateral(?:ly)?\b|\b(?:on|in) the same (?:side|lobe)\b"
+)
+_OPPOSITE: dict[object, str] = {"left": "right", "right": "left"}
+
+
+def _place_relative(reading: SectionReading, clause: Clause, facts: Facts, cut: str) -> None:
+    """ "Contralaterally" is the side across from the lesion before it."""
+    match = _RELATIVE_SIDE.search(cut) if "later" in cut or " the " in cut else None
+    side = next((draft.get("side") for draft in reversed(reading.drafts) if draft.get("side") in _OPPOSITE), None)
+    if match is None or side is None or "side" in facts.values or not facts.values:
+        return
+    words = ((clause.start + match.start(), clause.start + match.end()),)
+    facts.values["side"] = Candidate(
+        value=_OPPOSITE[side] if match["other"] else str(side), words=words, rule="side_relative", confidence=0.75, flags=("inferred",)
+    )
+
+
+_FOR_ALL = re.compile(r"\b(?:for|in|on|of) (?:both|all|each)(?: of (?:them|these))?(?: lesions| foci| targets)?\W*$|^(?:both|all)\b")
+_LIST_OF_LESIONS = re.compile(
+    r"(?:[a-z-]+ ){0,3}(?:lesions?|targets?|rois?|foci"
+    r"|regions of interest)(?:\(s\))?\s*(?:\([^()]{0,30}\)\s*)?:?\s*$"
+)
+
+
+def _is_listed_lesion(reading: SectionReading, clause: Clause, facts: Facts) -> bool:
+    """ "(1) Left mid-gland, posterolateral peripheral zone." under "Lesions:" is a lesion though no noun says so."""
+    if clause.marker is None or clause.marker == "-" or clause.part or facts.is_benign or facts.is_negative or clause.field is not None:
+        return False
+    if "side" not in facts.values or not ("zone" in facts.values or "levels" in facts.values):
+        return False
+    is_new = reading.current is None or reading.current.is_scored or reading.current.sentence != clause.sentence
+    return is_new and (
+        reading.is_list_of_lesions or ("zone" in facts.values and "levels" in facts.values and not facts.is_placed_by_heading)
+    )
+
+
 def _take_zone_score(reading: SectionReading, facts: Facts) -> None:
     """A zone's score is the exam's where no lesion is scored."""
     if "pirads" in facts.values:
         reading.zones.append(facts.values["pirads"])
 
 
-def _is_apart(current: Draft | None, clause: Clause, facts: Facts) -> bool:
+_CHANGED_ONLY = re.compile(r"(?:it is |this is )?(?:now |therefore )?(?:(?:down|up)graded|reclassified|now|still|unchanged)\b")
+
+
+def _is_apart(current: Draft | None, clause: Clause, facts: Facts, cut: str) -> bool:
     """A field ("PI-RADS score: 2") under a zone's heading is the zone's only where no open lesion of that zone awaits it."""
-    return clause.field is None or current is None or current.is_scored or _conflicts(current, facts)
+    if current is not None and _CHANGED_ONLY.match(cut) and not current.is_scored:
+        return False
+    return clause.field is None or current is None or current.is_scored or conflicts(current, facts)
 
 
 def _is_of_a_zone(facts: Facts) -> bool:
@@ -337,7 +347,7 @@ def _named_by_place(reading: SectionReading, facts: Facts, cut: str) -> Draft | 
     """An earlier lesion of the section that "the left lesion" means."""
     if "size_mm" in facts.values or not facts.has_place or not _OTHER_LESION.search(cut):
         return None
-    matching = [draft for draft in reading.drafts if _place_matches(draft, facts) and not (facts.is_scored and draft.is_scored)]
+    matching = [draft for draft in reading.drafts if place_matches(draft, facts) and not (facts.is_scored and draft.is_scored)]
     return matching[0] if len(matching) == 1 else None
 
 
@@ -352,22 +362,22 @@ def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) 
         return _draft_for_field(reading, clause, facts)
     if not facts.values:
         return current if current is not None and (facts.is_suspicious or facts.is_benign) and _DEFINITE.match(cut) else None
-    conflicts = current is not None and _conflicts(current, facts)
+    is_against = current is not None and conflicts(current, facts)
     if facts.is_scored:
-        return _draft_for_score(reading, clause, facts, cut, conflicts=conflicts)
+        return _draft_for_score(reading, clause, facts, cut, conflicts=is_against)
     is_exact = "size_mm" in facts.values and "zone" in facts.values and ("side" in facts.values or "levels" in facts.values)
     is_new_noun = (facts.has_noun or is_exact) and is_described and not _DEFINITE.match(cut)
     if current is None:
         facts.is_lesion_word |= is_exact
-        return _open(reading, clause) if (facts.has_noun and is_described) or is_exact else None
+        return open_draft(reading, clause) if (facts.has_noun and is_described) or is_exact else None
     if (facts.is_benign or facts.is_diffuse) and facts.has_noun and not _DEFINITE.match(cut) and not facts.is_suspicious:
-        return _open(reading, clause) if "size_mm" in facts.values or "side" in facts.values else None
-    if _ANOTHER.search(cut) and facts.has_noun and is_described and (conflicts or not current.is_anchor or current.values):
-        return _open(reading, clause)
-    if conflicts:
-        return _open(reading, clause) if is_new_noun else None
+        return open_draft(reading, clause) if "size_mm" in facts.values or "side" in facts.values else None
+    if _ANOTHER.search(cut) and facts.has_noun and is_described and (is_against or not current.is_anchor or current.values):
+        return open_draft(reading, clause)
+    if is_against:
+        return open_draft(reading, clause) if is_new_noun else None
     if is_new_noun and _is_new_place(current, facts, cut):
-        return _open(reading, clause)
+        return open_draft(reading, clause)
     if not facts.has_noun and not _is_attribute_only(facts, cut):
         return None
     return current
@@ -380,7 +390,7 @@ def _is_attribute_only(facts: Facts, cut: str) -> bool:
 
 def _is_new_place(current: Draft, facts: Facts, cut: str) -> bool:
     """A noun with a place or size that the current lesion does not share is another lesion."""
-    if current.is_anchor and not current.has_place:
+    if (current.is_anchor and not current.has_place) or not current.values:
         return False
     if not current.has_place and facts.has_place and "size_mm" not in facts.values and not current.is_scored:
         return False
@@ -402,23 +412,23 @@ def _draft_for_field(reading: SectionReading, clause: Clause, facts: Facts) -> D
     current = reading.current
     if current is None or current.section != clause.section:
         if clause.field and _PLACE_FIELD.match(clause.field) and facts.has_place:
-            draft = _open(reading, clause)
+            draft = open_draft(reading, clause)
             draft.is_anchor = True
             return draft
         is_described = facts.has_noun and (facts.has_place or "size_mm" in facts.values)
-        return _open(reading, clause) if is_described or (facts.is_scored and facts.has_place) else None
+        return open_draft(reading, clause) if is_described or (facts.is_scored and facts.has_place) else None
     is_repeated = bool(
         clause.field
         and _PLACE_FIELD.match(clause.field)
         and facts.has_place
         and current.has_place
         and current.is_scored
-        and _conflicts(current, facts)
+        and conflicts(current, facts)
     )
     if is_repeated:
-        return _open(reading, clause)
-    if facts.is_scored and current.is_scored and facts.has_place and _conflicts(current, facts):
-        return _open(reading, clause)
+        return open_draft(reading, clause)
+    if facts.is_scored and current.is_scored and facts.has_place and conflicts(current, facts):
+        return open_draft(reading, clause)
     if facts.is_scored and current.is_scored and not facts.has_place:
         return None
     return current
@@ -429,17 +439,17 @@ def _draft_for_score(reading: SectionReading, clause: Clause, facts: Facts, cut:
     is_described = facts.has_place or "size_mm" in facts.values or (facts.has_noun and facts.is_lesion_word)
     if current is None:
         is_diffuse = facts.is_benign and not facts.has_noun
-        return _open(reading, clause) if is_described and not (is_diffuse and "size_mm" not in facts.values) else None
+        return open_draft(reading, clause) if is_described and not (is_diffuse and "size_mm" not in facts.values) else None
     if conflicts:
-        return _open(reading, clause)
+        return open_draft(reading, clause)
     if current.is_scored:
         if _DEFINITE.match(cut) and not facts.has_place:
             return None
         if is_described or clause.marker is not None:
-            return _open(reading, clause)
+            return open_draft(reading, clause)
         return None
     if current.values and ((_ANOTHER.search(cut) and facts.has_place) or _OLD.search(cut)):
-        return _open(reading, clause)
+        return open_draft(reading, clause)
     if (
         clause.marker is not None
         and clause.part == 0
@@ -447,21 +457,8 @@ def _draft_for_score(reading: SectionReading, clause: Clause, facts: Facts, cut:
         and is_described
         and (facts.has_place or "size_mm" in current.values)
     ):
-        return _open(reading, clause)
+        return open_draft(reading, clause)
     return current
-
-
-def _conflicts(current: Draft, facts: Facts) -> bool:
-    for name in ("side", "zone", "levels"):
-        known, new = current.get(name), facts.values.get(name)
-        if known is None or new is None:
-            continue
-        if name == "levels" and isinstance(known, tuple) and isinstance(new.value, tuple):
-            if not set(known) & set(new.value):
-                return True
-        elif known != new.value and not (name == "zone" and {str(known), str(new.value)} == {"TZ", "AFS"}):
-            return True
-    return False
 
 
 def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Facts) -> bool:
@@ -472,10 +469,10 @@ def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Fa
         return True
     if reading.drafts and not facts.has_place:
         return False
-    if not facts.is_scored or any(_place_matches(draft, facts) for draft in reading.drafts):
+    if not facts.is_scored or any(place_matches(draft, facts) for draft in reading.drafts):
         return False
     for _ in range(facts.count):  # alike, as many as the text counts
-        draft = _open(reading, clause)
+        draft = open_draft(reading, clause)
         _share(draft, facts, ("pirads", "likert", "side", "zone", "levels", "positions"))
         draft.flags.append(("", "count"))
     return True
@@ -483,7 +480,7 @@ def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Fa
 
 def _open_each(reading: SectionReading, clause: Clause, groups: Sequence[Values], facts: Facts, shared: Sequence[str]) -> None:
     for group in groups:
-        draft = _open(reading, clause)
+        draft = open_draft(reading, clause)
         for name, candidate in group.items():
             draft.fill(name, candidate)
         _share(draft, facts, shared)
@@ -508,7 +505,3 @@ def _read_respective(reading: SectionReading, clause: Clause, groups: Sequence[V
 def _share(draft: Draft, facts: Facts, names: Sequence[str]) -> None:
     for name in names:
         draft.fill(name, facts.values.get(name))
-
-
-def _place_matches(draft: Draft, facts: Facts) -> bool:
-    return draft.has_place and not _conflicts(draft, facts)

@@ -40,7 +40,7 @@ _VERSION = (
     r"(?:,?\s*[(\[]?\s*(?:v(?:ersion|er|\.)?\s*\.?\s*(?:2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?:2\.1|2\.0|1\.0)(?!\d)(?!\s*(?:mm|cm)))\s*[)\]]?)?"
 )
 _FILLER = (
-    r"(?:[\s:=#(\[,-]|\b(?:assessment|categor(?:y|ies)|category|scores?|grade|class(?:ification)?|cat\.|cat|level|rating|final|"
+    r"(?:[\s:=#(\[,*_-]|\b(?:assessment|categor(?:y|ies)|category|scores?|grade|class(?:ification)?|cat\.|cat|level|rating|final|"
     r"overall|suspicion|"
     r"total|combined|index|lesion|of|is|was|as|a|now|remains|assigned|at)\b)*"
 )
@@ -57,23 +57,37 @@ _OF_FIVE = re.compile(r"(?<![\d/])[1-5]\s?/\s?5(?![\d/])")
 _THRESHOLD = re.compile(r"[<>]|at least|less than|greater than")
 _OF_SEQUENCE = re.compile(r"\b(?:t2\w*|dwi|adc|dce)(?:[- ]weighted)?(?: imaging)?\s*:?\s*$")
 _UPGRADE = re.compile(rf"(?:up|down)graded?\s+from\s+(?:{RADS}\s*)?(?P<old>[1-5])\s+to\s+(?:a\s+)?(?:{RADS}\s*)?(?P<value>[1-5])(?!\d)")
-_PLAIN = re.compile(
-    r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|highest|total)\s+)?(?:assessment(?:\s+category)?|category|"
-    r"suspicion (?:score|level|grade)|level of suspicion|suspicion(?=:)|overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|overall "
-    r"score|overall suspicion|mri score|mpmri score|final score|lesion score)"
-    r"\s*(?:[:=]|of|is|-)?\s*(?P<value>[1-5]|iv|v|iii)(?P<scale>\s*(?:/|out of|of)\s*5)?(?![\w]|[.,]\d|\s?(?:mm|cm)\b)"
+_PLAIN_KEY = re.compile(
+    r"(?:assessment(?:\s+category)?|category|suspicion (?:score|level|grade)|suspicion(?=:)|overall (?:score|suspicion(?: (?:score"
+    r"|level))?)|"
+    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|score[sd]?)(?=[\s:=-])"
 )
+_PLAIN_LEAD = re.compile(r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|mpmri|highest|total|level of)\s+)+$")
+_BARE_LEAD = re.compile(r"(?:^|[.,;:(\n]\s?|\)\s|give this a |overall )$")
+_PLAIN_VALUE = re.compile(
+    r"\s*(?:[:=]|of|is|as|-)?\s*(?P<value>[1-5]|iv|v|iii|one|two|three|four|five)(?P<scale>\s*(?:/|out of|of)\s*5)?(?![\w]|[.,]\d"
+    r"|\s?(?:mm|cm)\b)"
+)
+_ON_SEQUENCE = re.compile(r"\s*(?:on|for|in)\b")
+_SEQUENCE_NAMED = re.compile(
+    r"\b(?:t2\w*|dwi|adc|dce|diffusion|sum|pi-?qual|precise|gleason|quality)\b(?!\s*\+)(?:(?!\.\s"
+    r"|\n).)*$",
+    re.DOTALL,
+)
+"""A bare "score 4" in a sentence that names a sequence is that sequence's."""
 _LIKERT = re.compile(
     r"\b(?:likert|ucla|uclh|nih|institutional|local|five-point|5-point|1-5)\b(?:[\s:=(\[-]|\b(?:score|scale|category|suspicion|"
     r"grade|level|assessment|of|is|image|mri|overall|likert|ucla|five-point|5-point|system|based|\(?1-5\)?)\b)*"
     r"(?P<value>[1-5]|iv|v|iii|ii)(?P<scale>\s*(?:/|out of)\s*5)?(?:\s*(?P<joint>-|to)\s*(?P<high>[1-5]))?(?![\w]|[.,]\d|\s?(?:mm|"
     r"cm|-?point)\b)"
 )
+_LIKERT_GATE = ("likert", "ucla", "suspicion", "-point", "institutional")
 _LIKERT_SYSTEM = re.compile(
     r"\blikert\b|\bucla\b|suspicion (?:score|level)|(?:five|5)-point (?:scale|scoring|likert)|institutional (?:scale|scor)"
 )
 _VERSION_AFTER = re.compile(
-    rf"{RADS}(?:_(?=version))?(?:\s*[(,]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category|according to|as per|per|"
+    rf"{RADS}(?:_(?=version))?(?:\s*[(,]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category"
+    rf"|according to|as per|per|"
     r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|[1-5](?= (?:according|per|as|using|based|\(v))))*,?\s*[(\[]?\s*"
     r"(?:v(?:ersion|er|\.)?\s*[.=:]?\s*(?P<a>2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?P<b>2\.1|2\.0|1\.0)(?!\d))"
 )
@@ -98,7 +112,7 @@ def mentions_pirads(lower: str) -> bool:
 
 def mentions_likert(lower: str) -> bool:
     """Whether the text names a Likert or institutional five-point system."""
-    return _LIKERT_SYSTEM.search(lower) is not None
+    return any(word in lower for word in _LIKERT_GATE) and _LIKERT_SYSTEM.search(lower) is not None
 
 
 def find_categories(lower: str) -> list[Mention]:
@@ -156,12 +170,26 @@ def find_changes(lower: str) -> list[Mention]:
 
 def find_plain_categories(lower: str) -> list[Mention]:
     """Categories that stand without their system's name ("Category: 4"); the report's system decides what they are."""
-    return [
-        Mention(
-            kind="plain", value=parse_category(match["value"]) or 0, start=match.start(), end=match.end(), rule="category_without_system"
+    found = []
+    for key in _PLAIN_KEY.finditer(lower):
+        match = _PLAIN_VALUE.match(lower, key.end())
+        if match is None or (key.start() and lower[key.start() - 1].isalnum()):
+            continue
+        lead = _PLAIN_LEAD.search(lower, max(0, key.start() - 30), key.start())
+        start = lead.start() if lead else key.start()
+        if key[0].startswith("score") and not _is_bare_score(lower, start, key.start(), match.end()):
+            continue
+        found.append(
+            Mention(kind="plain", value=parse_category(match["value"]) or 0, start=start, end=match.end(), rule="category_without_system")
         )
-        for match in _PLAIN.finditer(lower)
-    ]
+    return found
+
+
+def _is_bare_score(lower: str, start: int, key: int, end: int) -> bool:
+    """Whether "score 4" is a lesion's: named as such, or at the start of its phrase, and of no single sequence."""
+    if _ON_SEQUENCE.match(lower, end) or _SEQUENCE_NAMED.search(lower, max(0, start - 120), start):
+        return False
+    return start < key or _BARE_LEAD.search(lower, max(0, start - 12), start) is not None
 
 
 def find_likert(lower: str) -> list[Mention]:
@@ -188,9 +216,9 @@ _LABEL = re.compile(
     r"(?:the|interest)|/5))"
     r"(?:\s*(?:\+|&|and|,|/)\s*(?:lesion\s+)?(?P<second>[1-9]|[b-h])(?!\w|[.,]\d|\s?(?:mm|cm|/5)))?(?:\s*(?:\+|&|and|"
     r",)\s*(?P<third>[1-9]|[c-h])(?!\w|[.,]\d|\s?(?:mm|cm)))?"
-    r"|(?:^|(?<=\n))[ \t•*-]*l(?P<short>[1-9])(?=\s*[:=(])"
-    r"|(?<![\w#])#\s?(?P<hash>[1-9])(?![\w.,]\d|\d)"
 )
+_HASH_LABEL = re.compile(r"#(?<![\w#]#)\s?(?P<hash>[1-9])(?![\w.,]\d|\d)")
+_SHORT_LABEL = re.compile(r"(?:^|(?<=\n))[ \t•*-]*l(?P<short>[1-9])(?=\s*[:=(])")
 _IS_PLURAL = re.compile(r"lesions|targets|rois|regions")
 
 
@@ -205,21 +233,27 @@ class LabelMention:
 
 
 def find_labels(text: str, lower: str) -> list[LabelMention]:
-    """Lesion labels with their noun; a letter counts only in capitals."""
-    found = []
-    for match in _LABEL.finditer(lower):
-        if match.start() and lower[match.start() - 1].isalnum():
-            continue
-        groups = [name for name in ("first", "second", "third", "hash", "short") if match[name]]
-        spans = tuple(match.span(name) for name in groups)
-        if any(text[start].isalpha() and not text[start:end].isupper() for start, end in spans):
-            continue
-        if len(spans) > 1 and not _IS_PLURAL.search(match[0]) and match["second"] and "/" in match[0]:
-            spans = spans[:1]
-        found.append(
-            LabelMention(values=tuple(text[start:end] for start, end in spans), start=match.start(), end=spans[-1][1], spans=spans)
-        )
-    return found if "\nl1" in f"\n{lower}" else [label for label in found if lower[label.start : label.end].strip(" \t•*-")[:1] != "l" or label.end - label.start > 4]
+    """Lesion labels with their noun; a letter counts only in capitals. "L1:" counts where the lines are labelled from one on."""
+    found = [label for match in _LABEL.finditer(lower) if (label := _label(match, ("first", "second", "third"), text, lower)) is not None]
+    if "#" in lower:
+        taken = {position for label in found for position in range(label.start, label.end)}
+        hashes = [match for match in _HASH_LABEL.finditer(lower) if match.start() not in taken]
+        found += [label for match in hashes if (label := _label(match, ("hash",), text, lower)) is not None]
+    if "l1" in lower:
+        short = [label for match in _SHORT_LABEL.finditer(lower) if (label := _label(match, ("short",), text, lower)) is not None]
+        found += short if any("1" in label.values for label in short) else []
+    return found
+
+
+def _label(match: re.Match[str], groups: tuple[str, ...], text: str, lower: str) -> LabelMention | None:
+    if match.start() and lower[match.start() - 1].isalnum():
+        return None
+    spans = tuple(match.span(name) for name in groups if match[name])
+    if any(text[start].isalpha() and not text[start:end].isupper() for start, end in spans):
+        return None
+    if len(spans) > 1 and not _IS_PLURAL.search(match[0]) and "/" in match[0]:
+        spans = spans[:1]
+    return LabelMention(values=tuple(text[start:end] for start, end in spans), start=match.start(), end=spans[-1][1], spans=spans)
 
 
 _T2 = r"t2(?:[-\s]?(?:w(?:eighted)?i?|wi))?"
@@ -228,7 +262,8 @@ _SCORE = r"(?P<value>[1-5])(?:\s*/\s*5)?(?![\w]|[.,]\d|\s?(?:mm|cm|x\s?\d|of the
 _T2_SCORE = re.compile(rf"{_T2}{_SEQUENCE_FILLER}{_SCORE}")
 _DWI_SCORE = re.compile(rf"(?:dwi|diffusion(?=[- ]weighted|:| score)|adc)(?:\s*/\s*(?:adc|dwi))?{_SEQUENCE_FILLER}{_SCORE}")
 _SCORE_ON = re.compile(
-    r"(?P<value>[1-5])(?<!\bbe \d)(?<!\bbe a \d)(?<!\d\d)(?<!\.\d)(?:/5)?\s+(?:on|for)\s+(?P<sequence>t2|dwi|diffusion|adc)"
+    r"(?P<value>[1-5])(?<!\bbe \d)(?<!\bbe a \d)(?<!\d\d)(?<!\.\d)(?:/5)?\s+(?:on|for)\s+(?P<both>both )?(?P<sequence>t2|dwi|diffusion|adc)"
+    r"(?:\w*(?:[- ]weighted(?: imaging)?)?(?:\s*(?:and|/|&)\s*(?P<second>t2|dwi|diffusion|adc)))?"
 )
 _SCORE_LATER = re.compile(
     r"on (?P<sequence>t2|dwi|diffusion)\b(?:(?!\bt2\b|\bdwi\b|\bdce\b|pi-?rads|likert|[.;]).){0,80}?\b(?:score[ds]?|category)(?: is|"
@@ -236,6 +271,9 @@ _SCORE_LATER = re.compile(
 )
 _SCORE_IN_FIELD = re.compile(
     r"(?P<sequence>t2\w*|dwi|adc)(?:/adc)?(?: score)?\s*:(?!\s*[1-5])[^\n:;]{2,90}?[(\[](?:score:? )?(?P<value>[1-5])(?:/5)?[)\]]"
+)
+_SCORE_BESIDE = re.compile(
+    r"(?P<sequence>t2\w*|diffusion|dwi|adc)\b(?:(?!\bt2\b|\bdwi\b|\bdce\b|diffusion|[.;()]).){0,45}\((?:score:? )(?P<value>[1-5])(?:/5)?\)"
 )
 _SEQUENCE_RADS = re.compile(
     rf"(?P<sequence>t2\w*|dwi|adc)(?:[- ]weighted)?(?: imaging)?\s*:?\s*{RADS}(?: score| category)?\s*[:=]?\s*(?P<value>[1-5])(?!\w)"
@@ -248,10 +286,14 @@ _TRIPLE = re.compile(
 _DCE_SCORE = re.compile(
     r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
     r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+|-ve))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b|no\b(?!\s+\w)|"
+    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b"
+    r"|no\b(?!\s+\w)|"
     r"present\b|absent\b|none\b)"
 )
-_DCE_AFTER = re.compile(r"(?P<value>positiv|negativ)e (?:on |for |in )?(?:dce(?!\w)|dynamic contrast|early enhancement|contrast enhancement|perfusion)")
+_DCE_AFTER = re.compile(
+    r"(?P<value>positiv|negativ)e (?:on |for |in )?(?:dce(?!\w)|dynamic contrast|early enhancement"
+    r"|contrast enhancement|perfusion)"
+)
 _ENHANCEMENT = re.compile(r"(?:hyper-?)?enhanc(?:e[ds]?|ing|ement)?\b|uptake\b|wash-?in\b|perfusion\b")
 _EARLY = re.compile(
     r"\b(?:early|focal|avid|asymmetric(?:al)?|abnormal|increased|brisk|rapid|arterial|suspicious|corresponding|"
@@ -298,14 +340,20 @@ def find_sequence_scores(lower: str) -> list[Mention]:
             continue
         kind = "t2" if match["sequence"].startswith("t2") else "dwi"
         found.append(Mention(kind=kind, value=int(match["value"]), start=match.start(), end=match.end(), rule=f"{kind}_rads"))
-    for match in (*_SCORE_LATER.finditer(lower), *_SCORE_IN_FIELD.finditer(lower)):
+    for match in (
+        *_SCORE_LATER.finditer(lower),
+        *_SCORE_IN_FIELD.finditer(lower),
+        *(_SCORE_BESIDE.finditer(lower) if "(score" in lower else ()),
+    ):
         if not _is_word_start(lower, match.start()):
             continue
         kind = "t2" if match["sequence"].startswith("t2") else "dwi"
         found.append(Mention(kind=kind, value=int(match["value"]), start=match.start(), end=match.end(), rule=f"{kind}_score_later"))
     for match in _SCORE_ON.finditer(lower):
-        kind = "t2" if match["sequence"] == "t2" else "dwi"
-        found.append(Mention(kind=kind, value=int(match["value"]), start=match.start(), end=match.end(), rule=f"{kind}_score_on"))
+        for sequence in (match["sequence"], match["second"]):
+            if sequence:
+                kind = "t2" if sequence == "t2" else "dwi"
+                found.append(Mention(kind=kind, value=int(match["value"]), start=match.start(), end=match.end(), rule=f"{kind}_score_on"))
     if "enhanc" in lower or "dce" in lower or "contrast" in lower or "uptake" in lower or "perfusion" in lower:
         found += _contrast(lower, taken)
     return sorted(found, key=lambda mention: mention.start)
@@ -379,6 +427,7 @@ _SERIES_IMAGE = re.compile(
     r"no\.?)?\s*[#:]?\s*(?P<left>\d{1,4})(?:\s?/\s?(?P<right>\d{1,4}))?(?!\s?(?:mm|cm|x|-\s?\d+\s?mm)|\d|\.\d)"
     r"|\b(?:series|se)\b\.?\s*[#:]?\s*(?P<only>\d{1,4})(?!\s?(?:mm|cm)|\d|\.\d)"
 )
+_BARE_PAIR = re.compile(r"\((?P<series>\d{1,3})\s?/\s?(?P<image>\d{1,4})\)")
 _SERIES_LEGEND = re.compile(r"series?\s?(?:number\s?)?/\s?image|image references? (?:are )?(?:given )?as series|\(series/image\)")
 
 
@@ -397,7 +446,11 @@ def find_image_references(lower: str) -> list[ImageReference]:
     if "image" not in lower and "im" not in lower and "series" not in lower and "slice" not in lower and "se " not in lower:
         return []
     has_legend = _SERIES_LEGEND.search(lower) is not None
-    return [_reference(match, has_legend=has_legend) for match in _SERIES_IMAGE.finditer(lower)]
+    found = [_reference(match, has_legend=has_legend) for match in _SERIES_IMAGE.finditer(lower)]
+    if has_legend:
+        pairs = [match for match in _BARE_PAIR.finditer(lower) if not any(item.start <= match.start() < item.end for item in found)]
+        found += [ImageReference(series=int(m["series"]), image=int(m["image"]), start=m.start(), end=m.end()) for m in pairs]
+    return found
 
 
 def _reference(match: re.Match[str], *, has_legend: bool) -> ImageReference:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, agreement, largest
 from weakbox.extractors.grammar.radiology_facts import read_facts
-from weakbox.extractors.grammar.radiology_lesions import SectionReading
+from weakbox.extractors.grammar.radiology_reading import SectionReading
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
+from weakbox.terminology.sectors import LEVEL_ORDER
+from weakbox.text.locations import POSITION_ORDER
 
 _ENOUGH = 1.4
 """Agreement from which two sections speak of one lesion: a score alone (2.0) is enough, a zone alone (1.5) too, a level alone (1.5) too."""
@@ -154,6 +156,12 @@ _NEW_LESION = re.compile(
 
 def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Sequence[Clause], view: View) -> None:
     """What an addendum says supersedes; an addendum's further lesion is added."""
+    retracted = _retract(lesions, clauses, view)
+    if retracted:
+        clauses = [clause for clause in clauses if clause not in retracted]
+        reading.drafts = [draft for draft in reading.drafts if not any(clause.start <= draft.start < clause.end for clause in retracted)]
+        if not clauses:
+            return
     drafts = [draft for draft in reading.drafts if draft.values] or [_loose_draft(clauses, view)]
     words = " ".join(view.cut(clause) for clause in clauses)
     for draft in drafts:
@@ -164,8 +172,32 @@ def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Seque
             if draft.has_place or draft.label is not None or not lesions:
                 lesions.append(draft)
             continue
-        _supersede(target, draft)
+        _supersede(target, draft, is_addition=_ALSO.search(words) is not None)
     lesions.sort(key=lambda draft: draft.start)
+
+
+_RETRACTED = re.compile(
+    r"\b(?:is|was|are)(?: now)?(?: felt to be| considered)? not (?:considered |felt to be |thought to be )?(?:a|an"
+    r"|any) (?:\w+ )?(?:lesion|focus|abnormality|target)|"
+    r"\b(?:should|to) be (?:disregarded|removed|deleted|ignored)|\b(?:withdrawn|retracted|entered in error|described in error)\b|"
+    r"\b(?:is|was|represents?|correspond(?:s|ing) to|reflects?)(?: now)?(?: considered)?(?: to be)? (?:a |an |the )?(?:normal"
+    r"|(?:biopsy )?ha?emorrhage|artefact|artifact|\w+ \w+ normal)\b"
+)
+
+
+def _retract(lesions: list[Draft], clauses: Sequence[Clause], view: View) -> list[Clause]:
+    """Takes out the lesions that an addendum says are none ("target 2 is the normal central zone"); the clauses that say so."""
+    found = []
+    for clause in clauses:
+        if not _RETRACTED.search(view.cut(clause)):
+            continue
+        labels = {value.upper() for label in view.labels.within(clause.start, clause.end) for value in label.values}
+        named = [lesion for lesion in lesions if lesion.label is not None and str(lesion.label.value).upper() in labels]
+        for lesion in named:
+            lesions.remove(lesion)
+        if named:
+            found.append(clause)
+    return found
 
 
 def _loose_draft(clauses: Sequence[Clause], view: View) -> Draft:
@@ -208,15 +240,27 @@ def _agreement_without_score(lesion: Draft, draft: Draft) -> float | None:
     return agreement(lesion, probe)
 
 
-def _supersede(target: Draft, draft: Draft) -> None:
+_ALSO = re.compile(r"\b(?:also|in addition|additionally|as well)\b")
+
+
+def _supersede(target: Draft, draft: Draft, *, is_addition: bool) -> None:
     for name, candidate in draft.values.items():
         before = target.values.get(name)
+        if is_addition and name in ("levels", "positions") and before is not None:
+            candidate = _union(before, candidate, LEVEL_ORDER if name == "levels" else POSITION_ORDER)
         if before is None or before.value != candidate.value:
             target.values[name] = Candidate(
                 value=candidate.value, words=candidate.words, rule=f"addendum_{candidate.rule}", confidence=min(candidate.confidence, 0.9)
             )
             if before is not None:
                 target.flags.append((name, "superseded"))
+
+
+def _union(before: Candidate, after: Candidate, order: Sequence[str]) -> Candidate:
+    """ "Also reaches the apex" adds to the levels."""
+    stated = {*(before.value if isinstance(before.value, tuple) else ()), *(after.value if isinstance(after.value, tuple) else ())}
+    value = tuple(member for member in order if member in stated)
+    return Candidate(value=value, words=(*before.words, *after.words), rule=after.rule, confidence=min(before.confidence, after.confidence))
 
 
 def fill_single_lesion(lesions: list[Draft], name: str, overall: Candidate | None) -> None:

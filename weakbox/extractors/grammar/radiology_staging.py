@@ -4,54 +4,68 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate
-from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, is_prior
+from weakbox.extractors.grammar.radiology_prior import is_prior
+from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View
 
 _ABSENT = re.compile(
-    r"\b(?:no\b(?! longer)|low (?:suspicion|probability|likelihood)|none\b|without\b|normal\b|clear\b|intact\b|uninvolved|not "
-    r"(?:(?:definitely |clearly |pathologically |overtly )?(?:enlarged|invaded|infiltrated|affected|abnormal|extending)|involved|"
+    r"\b(?:no\b(?! longer)|w/o\b|neg\b|insignificant|low (?:suspicion|probability|likelihood)|none\b|without\b|normal\b|clear\b|intact\b"
+    r"|uninvolved|not "
+    r"(?:significant|(?:definitely |clearly |pathologically |overtly )?(?:enlarged|invaded|infiltrated|affected|abnormal|extending)"
+    r"|involved|"
     r"seen|identified|suspected|present|evident|visuali[sz]ed|visible|demonstrated|detected|appreciated)|non-?enlarged|unremarkable|"
     r"\bfree\b|preserved|"
-    r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|"
-    r"absence|respected|maintained|spared|grade 0|ok\b|c?n0\b|reactive|benign-appearing|no\W*$)"
+    r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|(?:does"
+    r"|do|did) not (?:extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
+    r"absence|respected|maintained|spared|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
 )
 _SUSPECTED = re.compile(
     r"\b(?:possib\w+|questionable|equivocal|worrisome|cannot be (?:entirely |completely |fully )?(?:excluded|ruled out)|can ?not "
     r"(?:be )?(?:entirely |completely )?(?:exclude|rule out|excluded)|could not be excluded|not (?:be )?(?:entirely |completely "
     r")?excluded|suspicious|suspected|(?<!low )suspicion|"
-    r"concerning|concern\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
+    r"concerning|concern\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto"
+    r"|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
     r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal|grade 1|grade 2|irregular\w*|"
     r"bulg\w+|obscur\w+|query|\?)"
 )
 _PRESENT = re.compile(
     r"\b(?:present\b|gross(?:ly)?\b|definite\w*|evident|evidence of|frank\b|yes\b|positive|invasion|involv(?:ed|ement|es|ing)|"
-    r"invad\w+|infiltrat\w+|extends? into|extending into|extension|enlarged|pathologic\w*|metasta\w+|breach\w*|disrupt\w*|"
+    r"invad\w+|infiltrat\w+|extends? (?:into|through|beyond|outside|across)|extending (?:into|through|beyond|outside)|extension"
+    r"|growth through|grows? through|"
+    r"penetrat\w+|enlarged|pathologic\w*|metasta\w+|breach\w*|disrupt\w*|"
     r"lymphadenopathy|adenopathy|malignant|tumou?r (?:in|within)|grade 3|confirmed|consistent with|compatible with)"
 )
 _NOT_ASSESSED = re.compile(
-    r"\b(?:not (?:assess\w*|evaluat\w+|covered|included|well (?:seen|assessed|evaluated)|imaged|adequately \w+)|cannot be "
+    r"\b(?:surgically absent|resected|removed|post-?surgical|not (?:assess\w*|evaluat\w+|covered|included|well (?:seen|assessed"
+    r"|evaluated)|imaged|adequately \w+)|cannot be "
     r"(?:assessed|evaluated)|non-?diagnostic|limited (?:evaluation|assessment)|masked|outside (?:the )?field|n/?a\b|xx+|__+|not "
     r"applicable|unable to assess)"
 )
 _NEUTRAL_SV = re.compile(r"\b(?:atroph\w+|small\b|symmetric\w*|dilated|ha?emorrhag\w+|prominent|distended)")
 _NEUTRAL_BONE = re.compile(r"\b(?:degenerat\w+|bone islands?|ha?emangioma|arthr\w+|enostosis|benign|old fracture|spondyl\w+)")
 _NEUTRAL_CAPSULE = re.compile(r"\b(?:contact|abut\w*|smooth|broad[- ]based)\b")
-_CONTACT_ONLY = re.compile(r"\b(?:abut\w*|contact\w*|touch\w*)\b[^.;]{0,60}\b(?:without|no) (?:\w+ )?(?:bulg\w*|irregularit\w*|deformity)\W*$")
+_CONTACT_ONLY = re.compile(
+    r"\b(?:abut\w*|contact\w*|touch\w*)\b[^.;]{0,60}\b(?:without|no) (?:\w+ )?(?:bulg\w*|irregularit\w*"
+    r"|deformity)\W*$"
+)
 _STOP = re.compile(r";|\.\s|\bbut\b|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b")
 _JOINT = re.compile(
-    r"^[\s,/&():]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|"
+    r"^[\s,/&():]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|to|in|into|"
     r"definite|gross|for|are|is|of)\b[\s,/&()]*)*$"
 )
 _DIRECT = re.compile(
-    r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|neg|negative|-ve|absent|n0|normal|clear|not (?:seen|present|"
+    r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|neg|negative|-ve|absent|n0|normal|clear|not (?:seen"
+    r"|present|"
     r"identified|suspected|involved|enlarged)|unremarkable|intact|0)\b|-(?=\s*(?:$|[|,;\n]|\s{2})))"
     r"|(?P<present>(?:yes|pos|positive|present|definite|definitely present|y)\b|\+(?:ve\b)?)"
     r"|(?P<suspected>(?:suspected|possible|possibly|probable|probably|equivocal|likely|indeterminate|suspicious|questionable)\b|\?)"
     r"|(?P<open>n/?a\b|not (?:assess|evaluat|applicable)\w*|unable|cannot|x\b|nx\b|_{2,}|limited))"
-    r"(?=\s*(?:$|[.,;|(\n+?\[-]|\s{2}|(?:seen|identified|present|suspected|detected|involved|enlarged|on the|at the|in the|of|both|bilaterally|left|"
+    r"(?=\s*(?:$|[.,;|(\n+?\[-]|\s{2}|(?:seen|identified|present|suspected|detected|involved|enlarged|on the|at the|in the|of|both"
+    r"|bilaterally|left|"
     r"right)\b))"
 )
 """A form's answer right behind the field's name decides: "EPE: Yes - right mid, irregular bulge"."""
@@ -91,29 +105,51 @@ def read_staging(view: View) -> dict[str, Candidate]:
 
 
 _TNM = re.compile(
-    r"(?P<doubt>\?\s?)?\b(?:mri?|r|c|i|mp)?t(?P<t>[1-4])(?P<t_sub>[abc])?\s?,?\s?(?P<doubt_n>\?\s?)?(?:c|r)?n(?P<n>[01x])(?:\s?,?\s?(?:c|r)?m(?P<m>[01x])(?P<m_sub>[abc])?)?\b"
+    r"(?P<doubt>\?\s?)?\b(?:mri?|r|c|i|mp)?t(?P<t>[1-4])(?P<t_sub>[abc])?\s?,?\s?(?P<doubt_n>\?\s?)?(?:c|r)?n(?P<n>[01x])(?:\s?,?\s?(?:c"
+    r"|r)?m(?P<m>[01x])(?P<m_sub>[abc])?)?\b"
 )
 
 
 def _by_stage(view: View) -> dict[str, Candidate]:
     """What a radiological TNM stage ("rT3a N0 M1b") says where no words do; a "?" before it makes it a suspicion."""
     lower = view.text.lower
+    starts = [clause.start for clause in view.clauses]
     found: dict[str, Candidate] = {}
     for match in _TNM.finditer(lower) if "n0" in lower or "n1" in lower or "nx" in lower else ():
-        is_read = any(clause.start <= match.start() < clause.end and clause.role in READ_ROLES for clause in view.clauses)
-        if not is_read or is_prior(lower, match.start(), match.end()):
+        if not _is_read(view, starts, match.start()) or is_prior(lower, match.start(), match.end()):
             continue
         present = "suspected" if match["doubt"] else "present"
         extent = {"a": "epe", "b": "svi"}.get(match["t_sub"] or "") if match["t"] == "3" else None
         states = {
             **({extent: present} if extent else {}),
             **({"epe": "absent"} if match["t"] in "12" and not match["doubt"] else {}),
-            **({"lymph_nodes": "absent" if match["n"] == "0" else "suspected" if match["doubt_n"] else "present"} if match["n"] != "x" else {}),
+            **(
+                {"lymph_nodes": "absent" if match["n"] == "0" else "suspected" if match["doubt_n"] else "present"}
+                if match["n"] != "x"
+                else {}
+            ),
             **({"bone_metastases": "present"} if match["m_sub"] == "b" else {}),
         }
         for name, value in states.items():
             found.setdefault(name, Candidate(value=value, words=(match.span(),), rule="tnm_stage", confidence=0.75))
+    for match in _T_ALONE.finditer(lower) if "t3" in lower else ():
+        if _is_read(view, starts, match.start()):
+            name = "epe" if match["sub"] == "a" else "svi"
+            value = "suspected" if match["doubt"] else "present"
+            found.setdefault(name, Candidate(value=value, words=(match.span(),), rule="t_stage", confidence=0.7))
     return found
+
+
+def _is_read(view: View, starts: Sequence[int], position: int) -> bool:
+    """Whether the words at ``position`` stand in the findings, the impression or an addendum."""
+    index = bisect_right(starts, position) - 1
+    return index >= 0 and position < view.clauses[index].end and view.clauses[index].role in READ_ROLES
+
+
+_T_ALONE = re.compile(
+    r"(?:(?P<doubt>likely|possibl[ey]|suspected|probabl[ey]|suspicious for|suggest\w+(?: of)?|cannot (?:be )?exclude\w*|query|\?)|"
+    r"consistent with|in keeping with|compatible with|indicating)\s*(?:early |stage |mri )*[rc]?t3(?P<sub>[ab])\b"
+)
 
 
 def _sentences(clauses: Sequence[Clause]) -> list[list[Clause]]:
@@ -178,11 +214,16 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
     stops = [first, *(stop.end() for stop in _STOP.finditer(lower, first, last)), last + 1] if is_field else []
     if len(stops) > 2:
         return _worst(
-            _status_between(lower, target, before_from if number == 0 else begin, begin, stop - 1 if stop > last else stop, is_first=number == 0)
+            _status_between(
+                lower, target, before_from if number == 0 else begin, begin, stop - 1 if stop > last else stop, is_first=number == 0
+            )
             for number, (begin, stop) in enumerate(itertools.pairwise(stops))
         )
     stop_after = _STOP.search(lower, first, last)
-    return _status_between(lower, target, before_from, first, stop_after.start() if stop_after else last, is_first=True)
+    has_following = stop_after is None and index + 1 < len(targets)
+    return _status_between(
+        lower, target, before_from, first, stop_after.start() if stop_after else last, is_first=True, has_following=has_following
+    )
 
 
 def _worst(statuses: Iterable[_Status | None]) -> _Status | None:
@@ -190,9 +231,17 @@ def _worst(statuses: Iterable[_Status | None]) -> _Status | None:
     return max((status for status in statuses if status is not None), key=lambda status: _SEVERITY[status.value], default=None)
 
 
-def _status_between(lower: str, whole: _Target, before_from: int, after_from: int, after_to: int, *, is_first: bool) -> _Status | None:
+_TAIL_OF_NEXT = re.compile(r"(?:,|\band\b|\bwith\b|\bplus\b)(?:(?!,|\band\b|\bwith\b|\bplus\b).)*$", re.DOTALL)
+"""Words after the last comma before the next target are that target's ("with EPE, probable right SVI")."""
+
+
+def _status_between(
+    lower: str, whole: _Target, before_from: int, after_from: int, after_to: int, *, is_first: bool, has_following: bool = False
+) -> _Status | None:
     target = whole if is_first else _Target(whole.name, after_from, after_from)
     before, after = lower[before_from : target.start], lower[target.end : after_to]
+    if has_following:
+        after = _TAIL_OF_NEXT.sub("", after)
     if _NOT_ASSESSED.search(after) or _NOT_ASSESSED.search(before[-40:]):
         return None
     own = lower[target.start : target.end]
@@ -209,7 +258,7 @@ def _weigh(target: _Target, own: str, before: str, after: str, before_from: int)
     absent = _first(_ABSENT, before, after, target, before_from)
     if absent is None and (stated := _definite(before, after, target, before_from, is_doubted=suspected is not None and suspected[2])):
         return _Status("present", *stated)
-    if suspected is not None and not (absent is not None and _is_negated_suspicion(absent, suspected)):
+    if suspected is not None and not (absent is not None and _is_negated_suspicion(absent, suspected, target)):
         return _Status("suspected", *suspected)
     if absent is not None:
         return _Status("absent", *absent)
@@ -263,8 +312,14 @@ def _first(pattern: re.Pattern[str], before: str, after: str, target: _Target, b
     return None
 
 
-def _is_negated_suspicion(absent: tuple[int, int, bool], suspected: tuple[int, int, bool]) -> bool:
-    """ "No suspicious node", "no evidence suggesting": the negation stands before the suspicion and close to it."""
+def _is_negated_suspicion(absent: tuple[int, int, bool], suspected: tuple[int, int, bool], target: _Target) -> bool:
+    """ "No suspicious node", "no evidence suggesting": the negation stands before the suspicion and close to it.
+
+    Also around the target: "suspicious nodes are not seen", "no nodes suspicious of size".
+    """
+    if absent[2] != suspected[2]:
+        before, after = (absent, suspected) if absent[2] else (suspected, absent)
+        return target.start - before[1] <= (30 if absent[2] else 6) and after[0] - target.end <= (24 if absent[2] else 40)
     return (
         absent[0] < suspected[0]
         and suspected[0] - absent[1] <= 40

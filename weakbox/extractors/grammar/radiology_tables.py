@@ -15,17 +15,35 @@ _FIELD_CELL = re.compile(r":\s*\S")
 _MEASURED_CELL = re.compile(r"\d\s*(?:mm|cm)\b")
 _CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
 _COLUMNS = (
-    ("label", re.compile(r"(?:lesion|target|roi|#|no\.?|nr\.?|id|number|index|mark)(?:\s*[/(-]?\s*(?:#|no\.?|nr\.?|number|id|label|lesion|target|roi)\)?)*$")),
+    (
+        "label",
+        re.compile(
+            r"(?:lesion|target|roi|#|no\.?|nr\.?|id|number|index|mark)(?:\s*[/(-]?\s*(?:#|no\.?|nr\.?|number|id|label|lesion"
+            r"|target|roi)\)?)*$"
+        ),
+    ),
     (
         "pirads",
         re.compile(r"(?:overall |final |assessment )*(?:pi-?rads|p-?rads)\b.*|(?:overall |final |assessment )*category$|assessment$"),
     ),
     ("likert", re.compile(r".*\blikert\b.*|.*\bsuspicion\b.*|ucla.*")),
     ("score", re.compile(r"score$|overall score$|grade$")),
-    ("size", re.compile(r"(?:max(?:imum|imal|\.)? |lesion |longest |largest |long )*(?:size|dim(?:ension)?s?\.?|diam(?:eter)?\.?|measurements?|axis|mm|cm)(?!\w).*")),
+    (
+        "size",
+        re.compile(
+            r"(?:max(?:imum|imal|\.)? |lesion |longest |largest |long )*(?:size|dim(?:ension)?s?\.?|diam(?:eter)?\.?"
+            r"|measurements?|axis|mm|cm)(?![a-z\d]).*"
+        ),
+    ),
     ("t2", re.compile(r"t2\w*(?:[ -]?(?:weighted|imaging))?(?: (?:score|category|assessment))?(?: ?\(?1-5\)?)?$")),
     ("dwi", re.compile(r"(?:dwi|diffusion|adc|adc\s?/\s?dwi|dwi\s?/\s?adc)(?: (?:score|category|assessment))?(?: ?\(?1-5\)?)?$")),
-    ("dce", re.compile(r"(?:dce(?:-mri)?|perfusion|(?:early )?(?:contrast )?enhancement|contrast)(?: (?:score|assessment))?(?: ?\(.{1,12}\))?$")),
+    (
+        "dce",
+        re.compile(
+            r"(?:dce(?:-mri)?|perfusion|(?:early )?(?:contrast )?enhancement|contrast)(?: (?:score"
+            r"|assessment))?(?: ?\(.{1,12}\))?$"
+        ),
+    ),
     ("images", re.compile(r"(?:series|image|img|im|slice|ser?\.?\s?[/,:]\s?(?:im(?:g|age)?s?|slice))\b.*")),
     ("place", re.compile(r"(?:location|site|side|zone|level|sector|position|region|laterality|area)s?\b.*")),
 )
@@ -43,10 +61,12 @@ class TableHead:
 def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
     """The cells of a row, by place."""
     text = view.text.text
-    if "|" not in text[clause.start : clause.end]:
+    words = text[clause.start : clause.end]
+    bar = "|" if "|" in words else ";" if words.count(";") > 1 and "  " not in words and "\t" not in words else ""
+    if not bar:
         return [match.span() for match in _CELL.finditer(text, clause.start, clause.end) if match[0].strip()]
     spans, position = [], clause.start
-    for piece in text[clause.start : clause.end].split("|"):
+    for piece in text[clause.start : clause.end].split(bar):
         spans.append((position, position + len(piece)))
         position += len(piece) + 1
     if spans and not text[slice(*spans[0])].strip():
@@ -86,7 +106,16 @@ def read_row(clause: Clause, view: View, head: TableHead) -> Draft | None:
     for column, title, span in zip(head.columns, head.titles, cells_of(clause, view), strict=False):
         if column:
             read_cell(draft, column, title, span, view)
+    if "place" not in head.columns:
+        _fill_place_by_words(draft, clause, view, head)
     return draft if draft.values and (draft.is_scored or draft.has_place or "size_mm" in draft.values) else None
+
+
+def _fill_place_by_words(draft: Draft, clause: Clause, view: View, head: TableHead) -> None:
+    """A column under an unknown title whose cell names a zone, a side or a level holds the place."""
+    for column, span in zip(head.columns, cells_of(clause, view), strict=False):
+        if column is None and view.locations.within(*span):
+            _fill_place(draft, view.text.text[slice(*span)], span[0])
 
 
 def read_row_without_head(clause: Clause, view: View) -> Draft | None:
@@ -122,7 +151,10 @@ _DCE = {
     **dict.fromkeys(("-", "(-)", "neg", "neg.", "no", "n", "negative", "-ve", "absent", "none", "0"), "negative"),
 }
 _PLAIN_SIZE = re.compile(r"\s*\d{1,2}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,2}(?:[.,]\d)?){0,2}\s*$")
-_IMAGE_PAIR = re.compile(r"\s*(?:(?:ax(?:ial)?|sag|cor|t2w?|dwi|adc|im(?:g|age)?|slice|s)[\s.:#]*)*(?P<first>\d{1,4})(?:\s*[/,]\s*(?P<second>\d{1,4}))?\s*$")
+_IMAGE_PAIR = re.compile(
+    r"\s*(?:(?:ax(?:ial)?|sag|cor|t2w?|dwi|adc|im(?:g|age)?|slice"
+    r"|s)[\s.:#]*)*(?P<first>\d{1,4})(?:\s*[/,]\s*(?P<second>\d{1,4}))?\s*$"
+)
 
 
 def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view: View) -> None:

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from weakbox.extractors.grammar import radiology_mentions as mentions
 from weakbox.extractors.grammar.radiology_mentions import ImageReference, LabelMention, Mention
+from weakbox.extractors.grammar.radiology_prior import is_prior, prior_report
 from weakbox.records.report import SectionKind
 from weakbox.text.injection import injection_spans
 from weakbox.text.lexicon import load_lexicon
@@ -146,6 +147,9 @@ class View:
         return self.text.lower[clause.start : clause.end]
 
 
+_INSTEAD = re.compile(r"(?:in place of|instead of|rather than|in lieu of|\bno) (?:the |formal )?pi-?rads")
+
+
 def build_view(text: Normalised, sections: Sequence[TextSection], language: str) -> View:
     """Find everything once, then cut the text into clauses."""
     lower = text.lower
@@ -168,7 +172,7 @@ def build_view(text: Normalised, sections: Sequence[TextSection], language: str)
         images=Located(mentions.find_image_references(lower)),
         nouns=Located([NounMention(match.start(), match.end(), "") for match in _WORD.finditer(lower) if match[0] in _NOUN_WORDS]),
         stagings=Located([NounMention(*hit) for hit in load_lexicon(language, "staging").find(lower)]),
-        names_pirads=mentions.mentions_pirads(lower),
+        names_pirads=mentions.mentions_pirads(lower) and not (not categories and _INSTEAD.search(lower)),
         names_likert=mentions.mentions_likert(lower),
     )
     foreign = injection_spans(lower)
@@ -194,7 +198,7 @@ def _places(view: View) -> tuple[int, ...]:
 
 
 def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
-    prior = _prior_report(text.lower)
+    prior = prior_report(text.lower)
     has_findings = any(section.kind is SectionKind.FINDINGS and section.heading is not None for section in sections)
     units: list[Clause] = []
     previous: Role = Role.FINDINGS
@@ -203,6 +207,8 @@ def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
             continue
         sentences = split_sentences(text.text, section.start, section.end)
         role = _role(section, has_findings=has_findings)
+        if role not in READ_ROLES and not has_findings and _follows_legend(text, sections, number):
+            role = Role.FINDINGS
         if prior is not None and prior[0] <= section.start < prior[1]:
             role = Role.CONTEXT
             has_findings_here = True
@@ -218,24 +224,10 @@ def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
     return units
 
 
-_REPORT_MARK = r"^[ \t=*_#<\[(-]*(?:begin |start of |text of |copy of )?(?:the )?(?:report of (?:the )?)?"
-_PRIOR_REPORT = re.compile(
-    rf"{_REPORT_MARK}(?:prior|previous|old|earlier|historical|outside)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?|mri)\b[^\n]{{0,50}}$", re.MULTILINE
-)
-_CURRENT_REPORT = re.compile(
-    rf"{_REPORT_MARK}(?:current|present|today'?s?|this|new|final)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?|mri)\b[^\n]{{0,50}}$", re.MULTILINE
-)
-_INNER_HEADING = re.compile(r"^[ \t]*(?:findings|impression|conclusion|report)\b", re.MULTILINE)
-
-
-def _prior_report(lower: str) -> tuple[int, int] | None:
-    """The stretch of an earlier report that was copied whole before or after this one, each under a line that says so."""
-    if "report" not in lower and "study" not in lower:
-        return None
-    prior, current = _PRIOR_REPORT.search(lower), _CURRENT_REPORT.search(lower)
-    if prior is None or current is None or len(_INNER_HEADING.findall(lower)) < 2:
-        return None
-    return (prior.start(), current.start()) if prior.start() < current.start() else (prior.start(), len(lower))
+def _follows_legend(text: Normalised, sections: Sequence[TextSection], number: int) -> bool:
+    """Whether a paragraph begins behind a printed scale: the heading above the scale covers it no more."""
+    start = sections[number].start
+    return number > 0 and sections[number - 1].kind is SectionKind.TEMPLATE_LEGEND and not text.text[start : start + 2].strip()
 
 
 def _has_read(units: list[Clause]) -> bool:
@@ -258,8 +250,10 @@ def _later_role(role: Role, *, is_inside_findings: bool, has_findings: bool) -> 
 
 
 _OPENS_FINDINGS = re.compile(
-    r"(?:the )?(?:prostate|prostatic|gland|peripheral zone|transition(?:al)? zone|lesions?|target|roi|volume|zonal)\b"
-    r"[^:\n]{0,30}:"
+    r"(?:the )?(?:prostate|prostatic|gland|peripheral zone|transition(?:al)? zone|lesions?|target|roi|volume|zonal|pz|tz|svs?|(?:left"
+    r"|right)(?: lobe| side| pz| tz)?|"
+    r"capsule|seminal vesicles?)\b"
+    r"[^:\n]{0,30}:|(?:the )?(?:prostate|prostatic|gland) (?:volume|measures|gland|is|size)\b|vol(?:ume)?\b\s*\d"
 )
 
 
@@ -301,7 +295,10 @@ def _section_units(text: Normalised, sentences: list[Sentence], section: int, ro
 
 _ANY_LINE = 10**9
 _OPENS_LESION = re.compile(r"(?:lesion|target|roi|index lesion)\s*#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest")
-_OPENS_OWN = re.compile(r"(?:index |dominant |focal )?(?:lesion|target|roi|finding)\s*(?:no\.? ?)?#?\s*[1-9a-h]\b|#\s?[1-9]|region of interest|location:|site:")
+_OPENS_OWN = re.compile(
+    r"(?:index |dominant |focal )?(?:lesion|target|roi|finding)\s*(?:no\.? ?)?#?\s*[1-9a-h]\b|#\s?[1-9]"
+    r"|region of interest|location:|site:"
+)
 _SIDE_LINE = re.compile(r"(?:left|right)(?: lobe| side| gland| prostate| hemiprostate)?\.?")
 """A line that holds nothing but a side is the heading of the lines under it."""
 _SHORT_VALUE = 40
@@ -332,12 +329,14 @@ _LESION_FIELD = re.compile(
     r"p-?rads|category|scores?|assessment|likert|series|image|slice|margins?|shape|morphology|description|signal|diffusion|perfusion|"
     r"enhancement|suspicion|confidence|change|comments?|volume of lesion|risk category)"
 )
+_CONTRAST_ANSWER = re.compile(r"pos|neg|[+-]|early|yes\b|no\b|n/?a\b")
 _LESION_HEADING = re.compile(
     r"\b(?:lesions?|targets?|rois?|region of interest|index|mark\d?|foc(?:us|i)|nodules?|suspicious|abnormalit\w+|observations?|#\d)"
 )
 _LESION_WORD = re.compile(r"lesion|target|\broi|focus|foci|nodule|mark\d")
 _ELSEWHERE = re.compile(
-    r"lymph|\bnod(?:es|al)\b|bones?\b|osseous|skelet|musculo|seminal|bladder|rect(?:um|al)|neurovasc|\bnvbs?\b|vessel|vascular|"
+    r"lymph|\bnod(?:es|al)\b|bones?\b|marrow|acetabul|sacr(?:um|al)|\bilium|femor|femur|osseous|skelet|musculo|seminal|bladder|rect(?:um"
+    r"|al)|neurovasc|\bnvbs?\b|vessel|vascular|"
     r"bowel|extra-?prostatic|extra-?capsular|\bepe\b|\bece\b|\bsvi?\b|capsul|pelvi|"
     r"incidental|ha?emorrhage|urethra|sphincter|\bother|staging|stage|metasta|quality|\bpsa|hernia|fluid|soft tissue|contrast|"
     r"technique|comparison|prior|impression of|local extent|extension|volume|gland size|prostate size|psad"
@@ -363,14 +362,21 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
     if match is None or match["name"].count(" ") > 6:
         return region, None, sentence.start
     name = match["name"].strip()
-    if _LESION_FIELD.match(name):
+    if _LESION_FIELD.match(name) or (name == "contrast" and _CONTRAST_ANSWER.match(lower, match.end())):
         return (None if region and region.is_elsewhere else region), name, sentence.start
     if _LESION_HEADING.search(name) and not (_ELSEWHERE.search(name) and not _LESION_WORD.search(name)):
         return None, None, sentence.start
     if _ZONE_HEADING.match(name):
         is_gland_only = name in ("prostate", "prostate gland", "gland", "the prostate")
         parent = _side_above(region, sentence, name)
-        inner = Region(is_elsewhere=False, start=sentence.start, end=match.end(), last_line=sentence.line, is_inline=sentence.end > match.end() + 3, parent=parent)
+        inner = Region(
+            is_elsewhere=False,
+            start=sentence.start,
+            end=match.end(),
+            last_line=sentence.line,
+            is_inline=sentence.end > match.end() + 3,
+            parent=parent,
+        )
         return (None if is_gland_only else inner), None, sentence.start
     if _ELSEWHERE.search(name):
         last_line = sentence.line if sentence.end > match.end() else _ANY_LINE
@@ -502,27 +508,3 @@ def _may_differ(view: View, before: Mention, after: Mention, unit: Clause) -> bo
     """Two scores are two lesions unless nothing but score words stands between them and on one side."""
     between = view.locations.within(before.end, after.start) or LESION_NOUN.search(view.text.lower, before.end, after.start)
     return bool(between) or bool(view.locations.within(after.end, unit.end))
-
-
-_PRIOR_BEFORE = re.compile(
-    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old)\b(?:[\s:=(,]|\b(?:a|"
-    r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
-    r"category|"
-    r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|labell?ed|read|considered|seen|"
-    r"\d{1,2}/\d{2,4}|\d{4}|\d{1,2}/\d{1,2}/\d{2,4})\b)*"
-    r"|[,(;]\s*(?:it )?(?:was|were)(?: (?:previously|only|a|approximately))*\s*|\b(?:compared|comparison) (?:to|with)\s+(?:a\s+|"
-    r"the\s+)?(?:prior\s+|previous\s+)?|\b(?:from|versus|vs\.?)\s*(?:pi-?rads\s*)?|\((?:in\s+)?(?:19|20)\d\d\s*:\s*|\bin (?:19|"
-    r"20)\d\d\b[,:]?\s*(?:it was\s*)?|"
-    r"\b(?:upgraded|downgraded|increased|decreased|changed) from\s*"
-    r"|\((?:previously|prior|was|formerly|before|earlier|in (?:19|20)\d\d)\b[^()]{0,60})$"
-)
-_PRIOR_AFTER = re.compile(
-    r"^[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
-    r"last)\b|in (?:19|20)\d\d\b|on prior|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
-    r"\bscore))(?!\W{0,3}\d)"
-)
-
-
-def is_prior(lower: str, start: int, end: int) -> bool:
-    """Whether the words right beside a value say that it belongs to an earlier exam."""
-    return bool(_PRIOR_BEFORE.search(lower[max(0, start - 70) : start]) or _PRIOR_AFTER.match(lower[end : end + 40]))

@@ -1,0 +1,98 @@
+"""What belongs to an earlier exam: values, sentences and whole reports that were copied."""
+
+from __future__ import annotations
+
+import re
+
+_PRIOR_BEFORE = re.compile(
+    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old)\b(?:[\s:=(,]|\b(?:a|"
+    r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
+    r"category|"
+    r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|labell?ed|read|considered|seen|"
+    r"\d{1,2}/\d{2,4}|\d{4}|\d{1,2}/\d{1,2}/\d{2,4})\b)*"
+    r"|[,(;]\s*(?:it )?(?:was|were)(?: (?:previously|only|a|approximately))*\s*|\b(?:compared|comparison) (?:to|with)\s+(?:a\s+|"
+    r"the\s+)?(?:prior\s+|previous\s+)?|\b(?:from|versus|vs\.?)\s*(?:pi-?rads\s*)?|\((?:in\s+)?(?:19|20)\d\d\s*:\s*|\bin (?:19|"
+    r"20)\d\d\b[,:]?\s*(?:(?:it )?(?:was|were|measured|measuring)\s*|there was\s*)?(?:an?\s+)?|"
+    r"\b(?:upgraded|downgraded|increased|decreased|changed) from\s*"
+    r"|\((?:previously|prior|was|formerly|before|earlier|in (?:19|20)\d\d)\b[^()]{0,60})$"
+)
+_PRIOR_GATE = (
+    "pr",
+    "was",
+    "were",
+    "from",
+    "vers",
+    "vs",
+    "compar",
+    "(19",
+    "(20",
+    "in 19",
+    "in 20",
+    "old",
+    "former",
+    "before",
+    "earli",
+    "nitial",
+    "origin",
+    "last",
+)
+"""Without one of these nothing before a value says that it is of an earlier exam."""
+_PRIOR_AFTER = re.compile(
+    r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
+    r"last)\b|in (?:19|20)\d\d\b|on prior|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
+    r"\bscore))(?!\W{0,3}\d)"
+)
+
+
+def is_prior(lower: str, start: int, end: int) -> bool:
+    """Whether the words right beside a value say that it belongs to an earlier exam."""
+    window = lower[max(0, start - 70) : start]
+    is_open = any(word in window for word in _PRIOR_GATE)
+    return bool((is_open and _PRIOR_BEFORE.search(window)) or _PRIOR_AFTER.match(lower, end, end + 40))
+
+
+_NO_LONGER = re.compile(
+    r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
+    r"identified|appreciated) (?:today|currently|on (?:the |today's )?(?:current|today|present))|"
+    r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
+)
+_NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regressed", "not ", "previously")
+_PRIOR_UNIT = re.compile(
+    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
+    r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
+    r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
+)
+_STILL = re.compile(
+    r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
+    r"interval|re-?demonstrat\w*)\b"
+)
+
+
+def is_of_the_past(cut: str) -> bool:
+    if any(word in cut for word in _NO_LONGER_GATE) and _NO_LONGER.search(cut):
+        return True
+    return bool(_PRIOR_UNIT.match(cut)) and not _STILL.search(cut)
+
+
+_REPORT_MARK = r"^[ \t=*_#<\[(-]*(?:begin |start of |text of |copy of )?(?:the )?(?:report of (?:the )?)?"
+_PRIOR_REPORT = re.compile(
+    rf"{_REPORT_MARK}(?:prior|previous|old|earlier|historical|outside)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?"
+    rf"|mri)\b[^\n]{{0,50}}$",
+    re.MULTILINE,
+)
+_CURRENT_REPORT = re.compile(
+    rf"{_REPORT_MARK}(?:current|present|today'?s?|this|new|final)\b[^\n:.]{{0,25}}\b(?:report|study|exam(?:ination)?"
+    rf"|mri)\b[^\n]{{0,50}}$",
+    re.MULTILINE,
+)
+_INNER_HEADING = re.compile(r"^[ \t]*(?:findings|impression|conclusion|report)\b", re.MULTILINE)
+
+
+def prior_report(lower: str) -> tuple[int, int] | None:
+    """The stretch of an earlier report that was copied whole before or after this one, each under a line that says so."""
+    if "report" not in lower and "study" not in lower:
+        return None
+    prior, current = _PRIOR_REPORT.search(lower), _CURRENT_REPORT.search(lower)
+    if prior is None or current is None or len(_INNER_HEADING.findall(lower)) < 2:
+        return None
+    return (prior.start(), current.start()) if prior.start() < current.start() else (prior.start(), len(lower))
