@@ -66,7 +66,8 @@ class RulesExtractor:
         unread = {language for _, _, language in stretches} - {ENGLISH, *glossary_languages()}
         if unread:
             there = ", ".join((ENGLISH, *glossary_languages()))
-            return abstain(report, organ, self.name, "language", f"no glossary for {report.language!r} (there are: {there})")
+            names = ", ".join(repr(language) for language in sorted(unread))
+            return abstain(report, organ, self.name, "language", f"no glossary for {names} (there are: {there})")
         text = gloss(text, stretches)
         read = reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
         return replace(read, language=main_language(stretches))

@@ -148,6 +148,21 @@ PATHOLOGY = ReportShape(
 
 ORGAN = Organ(
     name="breast",
-    words=("breast", "mammogra", "bi-rads", "birads", "tomosynthesis", "nipple", "areola"),
+    words=(
+        "breast",
+        "mamm",
+        "mamogra",
+        "mama",
+        "brust",
+        "borst",
+        "bröst",
+        "sein ",
+        "seins",
+        "bi-rads",
+        "birads",
+        "tomos",
+        "nipple",
+        "areola",
+    ),
     shapes={ReportType.RADIOLOGY: RADIOLOGY, ReportType.PATHOLOGY: PATHOLOGY},
 )

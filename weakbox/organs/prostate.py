@@ -181,6 +181,6 @@ PATHOLOGY = ReportShape(
 
 ORGAN = Organ(
     name="prostate",
-    words=("prostat", "pi-rads", "pirads", "gleason"),
+    words=("prostat", "prostaa", "próstat", "pi-rads", "pirads", "gleason"),
     shapes={ReportType.RADIOLOGY: RADIOLOGY, ReportType.PATHOLOGY: PATHOLOGY},
 )

@@ -97,7 +97,7 @@ def clinical_words() -> frozenset[str]:
 def month_families(language: str = "en") -> tuple[dict[int, str], ...]:
     """The first full name and the first short name of each month, by number: two families a language, ``language`` first."""
     ordered = sorted(deidentify_languages(), key=lambda name: (name != language, name != "en", name))
-    return tuple(_family(_load(name).get("months") or {}, sign) for name in ordered for sign in (1, -1))
+    return tuple(_family(_load(name).get("months") or {}, sign) for name in ordered for sign in (-1, 1))
 
 
 def _family(months: Mapping[str, str], sign: int) -> dict[int, str]:
