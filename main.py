@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,27 +58,47 @@ def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
         runs = [read_inputs(configuration, store, executor)] if "preprocessing" in stages else []
         for task in stage_tasks(configuration, store):
             if task.stage in stages:
-                if task.stage == "extraction":
-                    ask_models(configuration, store)
-                runs.append(run_stage(task, executor))
+                runs.append(run_stage(ask_models(configuration, task) if task.stage == "extraction" else task, executor))
     if "export" in stages:
         finish_dataset(configuration, store)
     return conclude(configuration, store, runs)
 
 
-def ask_models(configuration: Configuration, store: Store) -> None:
-    """Ask the language models about all reports in batches, before the stage reads the answers report by report."""
-    if len(configuration.extraction.extractors) == 1 or configuration.extraction.when == "never":
-        return
+def ask_models(configuration: Configuration, task: StageTask) -> StageTask:
+    """Ask the language models about all reports in batches, before the extraction stage reads the answers report by report.
+
+    What stays unanswered belongs to the stage's key: once a model answers it, the records are made again. Nothing is asked
+    where all records are current and no answer is missing.
+    """
     import extraction
-    from weakbox.audit.model_cost import Cost
+    from weakbox.audit.model_cost import Cost, unanswered
     from weakbox.runtime.progress import track
 
-    reports = (report for record in store.read_all("preprocessing") for report in extraction.reports_of(record))
+    path = task.store.folder / COST_FILE
+    is_current = all(task.is_current(shard) for shard in range(task.store.shards))
+    if not asks_models(configuration) or (is_current and not unanswered(path)):
+        return task
+    reports = (report for record in task.store.read_all("preprocessing") for report in extraction.reports_of(record))
     cost = Cost()
     for answer in track(extraction.ask_ahead(reports, configuration.extraction), description="Asking the language model"):
         cost.add(answer)
-    cost.write(store.folder / "language_model_cost.json")
+    cost.write(path)
+    return replace(task, key_parts=stage_key_parts(configuration, "extraction", cost.unanswered))
+
+
+COST_FILE = "language_model_cost.json"
+
+
+def asks_models(configuration: Configuration) -> bool:
+    """Whether extractors after the first are asked at all."""
+    return len(configuration.extraction.extractors) > 1 and configuration.extraction.when != "never"
+
+
+def unanswered_requests(configuration: Configuration, store: Store) -> str:
+    """Digest of what the language models left unanswered in the last run."""
+    from weakbox.audit.model_cost import unanswered
+
+    return unanswered(store.folder / COST_FILE) if asks_models(configuration) else ""
 
 
 def finish_dataset(configuration: Configuration, store: Store) -> None:
@@ -110,7 +131,7 @@ def stage_tasks(configuration: Configuration, store: Store) -> Iterator[StageTas
     dataset = configuration.output.dataset
     table: tuple[tuple[str, tuple[str, ...], Any, tuple[str, ...]], ...] = (
         ("preprocessing", (READING,), preprocessing.PatientStage(configuration.preprocessing), ()),
-        ("extraction", ("preprocessing",), extraction.PatientStage(configuration.extraction), ()),
+        ("extraction", ("preprocessing",), extraction.PatientStage(configuration.extraction), (unanswered_requests(configuration, store),)),
         ("matching", ("preprocessing", "extraction"), matching.PatientStage(configuration.matching), ()),
         ("postprocessing", ("matching",), postprocessing.PatientStage(configuration.labels, decisions), (optional_file_digest(decisions),)),
         ("export", ("postprocessing",), export.PatientStage(configuration.export, identities, dataset), (identities.digest(),)),
@@ -381,6 +402,29 @@ def find_report(store: Store, report_id: str) -> Any:
 
 
 @app.command()
+def calibrate(
+    gold: Annotated[Path, typer.Option(help="Gold reports of your own: a .yaml or .jsonl file, or a folder of them.")],
+    output: Annotated[Path, typer.Option(help="JSON file to write; name it as `extraction.calibration`.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Fit for this configuration's extractors.")] = None,
+    overrides: SetOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Fit the confidences on reports that you have labelled, and see how far they may be believed."""
+    with errors_for_users(debug):
+        import extraction
+        from weakbox.evaluation.calibrate import fit_and_describe, samples
+        from weakbox.evaluation.gold import read_gold
+
+        settings = load_configuration(config, overrides).extraction if config else extraction.Config()
+        extractors = extraction.open_extractors(settings)
+        reports = read_gold(gold)
+        read = (tuple(extraction.attempt(one, replace(entry.report, language="auto")) for one in extractors) for entry in reports)
+        for line in fit_and_describe(samples(reports, read), output):
+            typer.echo(line)
+        typer.echo(f"written: {output}")
+
+
+@app.command()
 def annotate(
     output: Annotated[Path, typer.Option(help="YAML file to write: gold reports with what was read filled in. Holds report text.")],
     count: Annotated[int, typer.Option(min=1, help="How many reports.")] = 50,
@@ -494,8 +538,6 @@ def evaluate_extraction(
 
 def read_gold_reports(gold: Any, config: Path | None, overrides: list[str] | None) -> dict[str, dict[str, Any]]:
     """The gold reports as the configured extractors read them, without their stated language."""
-    from dataclasses import replace
-
     import extraction
     from weakbox.extractors.contract import to_contract
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakbox.extractors.fusion import Ballot, fuse, same_value, vote
+from weakbox.extractors.fusion import Ballot, fuse, questions, same_value, vote
+from weakbox.extractors.headers import open_headers
+from weakbox.extractors.label_model import LabelModel, SourceSkill
 from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Flag, ReportExtraction, Specimen
-from weakbox.records.report import ReportType
+from weakbox.records.report import Report, ReportType
 from weakbox.records.stated import FieldValue, Span, Stated
 
 
@@ -145,3 +147,87 @@ def test_numbers_agree_within_half_a_percent_and_words_without_case() -> None:
     assert same_value("a", "A")
     assert not same_value(True, 1)
     assert same_value((12.0, 8.0), (12.0, 8.0))
+
+
+def test_a_confirming_reader_changes_no_value_and_adds_none() -> None:
+    rules = extraction("rules", [{"specimen_id": "A", "side": "left"}], {"procedure": "biopsy"})
+    matcher = extraction(
+        "matcher", [{"specimen_id": "A", "side": "right", "isup_grade": 5}, {"specimen_id": "B"}], {"procedure": "turp", "cores_total": 12}
+    )
+    for model in (None, LabelModel(skills={"matcher": {"*": SourceSkill(accuracy=0.99)}, "rules": {"*": SourceSkill(accuracy=0.6)}})):
+        both = fuse([matcher, rules], model)
+        assert isinstance(both, ReportExtraction)
+        assert [{name: leaf.value for name, leaf in item.values.items()} for item in both.specimens] == [
+            {"specimen_id": "A", "side": "left"}
+        ]
+        assert both.value("procedure") == "biopsy"
+        assert "cores_total" not in both.exam
+        assert {(flag.path, flag.code) for flag in both.flags} == {
+            ("procedure", "doubted"), ("specimens[0].side", "doubted"), ("cores_total", "unconfirmed"),
+            ("specimens[0].isup_grade", "unconfirmed"), ("specimens", "unconfirmed"),
+        }  # fmt: skip
+        assert both.voters == ("rules", "matcher")
+
+
+def test_a_confirming_reader_raises_and_lowers_confidence() -> None:
+    rules = extraction("rules", [{"specimen_id": "A", "side": "left"}])
+    agreed = fused(rules, extraction("matcher", [{"specimen_id": "A", "side": "left"}])).specimens[0].values["side"]
+    doubted = fused(rules, extraction("matcher", [{"specimen_id": "A", "side": "right"}])).specimens[0].values["side"]
+    assert doubted.confidence < 0.9 < agreed.confidence
+    assert (doubted.source, agreed.source) == ("rules", "rules+matcher")
+    assert agreed.evidence == rules.specimens[0].values["side"].evidence
+
+
+def test_what_only_confirming_readers_read_is_no_reading() -> None:
+    matcher = extraction("matcher", [{"specimen_id": "A"}])
+    abstained = extraction("rules", [], status=ExtractionStatus.ABSTAINED)
+    assert fuse([abstained, matcher]) is abstained
+    assert fuse([FAILURE, matcher]) is FAILURE
+
+
+def test_the_label_model_lets_the_better_source_win() -> None:
+    model = LabelModel(skills={"rules": {"*": SourceSkill(accuracy=0.98)}, "llm": {"*": SourceSkill(accuracy=0.7)}})
+    sides = [extraction(name, [{"specimen_id": "A", "side": side}]) for name, side in (("llm", "right"), ("rules", "left"))]
+    both = fuse(sides, model)
+    assert isinstance(both, ReportExtraction)
+    assert both.specimens[0].value("side") == "left"
+    assert 0.5 < both.specimens[0].values["side"].confidence < 0.98
+
+
+def test_two_samples_of_one_model_are_one_vote() -> None:
+    model = LabelModel(skills={"rules": {"*": SourceSkill(accuracy=0.9)}, "llm": {"*": SourceSkill(accuracy=0.85)}})
+    sides = (("rules", "left"), ("llm", "right"), ("llm#2", "right"))
+    both = fuse([extraction(name, [{"specimen_id": "A", "side": side}]) for name, side in sides], model)
+    assert isinstance(both, ReportExtraction)
+    assert both.specimens[0].value("side") == "left"
+
+
+def header_report(**structured: FieldValue) -> Report:
+    values = {f"exam.{name}": value for name, value in structured.items()}
+    return Report(report_id="r", patient_id="p", report_type=ReportType.RADIOLOGY, text="x", organ="prostate", structured=values)
+
+
+def test_a_header_is_a_vote_and_never_a_value() -> None:
+    headers = open_headers({}).extract(header_report(psa_ng_ml=7.0, pirads=4, prostate_volume_ml=50.0, nonsense=1, likert=9))
+    text = replace(extraction("rules", [], {"exam.psa_ng_ml": 7.0, "exam.pirads": 5}), report_type=ReportType.RADIOLOGY)
+    both = fused(text, headers)
+    assert {name: leaf.value for name, leaf in both.exam.items()} == {"exam.psa_ng_ml": 7.0, "exam.pirads": 5}
+    assert both.exam["exam.psa_ng_ml"].confidence > 0.9 > both.exam["exam.pirads"].confidence
+    assert {(flag.path, flag.code) for flag in both.flags} == {
+        ("exam.pirads", "doubted"),
+        ("exam.prostate_volume_ml", "header"),
+        ("exam.nonsense", "header_unusable"),
+        ("exam.likert", "header_unusable"),
+    }
+    assert all("50" not in flag.detail for flag in both.flags)
+
+
+def test_a_report_without_headers_is_no_vote() -> None:
+    assert open_headers({}).extract(header_report()).status is ExtractionStatus.ABSTAINED
+
+
+def test_questions_hold_each_field_with_who_says_what() -> None:
+    outcomes = [extraction("rules", [{"specimen_id": "A", "side": "left"}]), extraction("matcher", [{"specimen_id": "A", "side": "right"}])]
+    assert [(question.group, dict(question.votes)) for question in questions(outcomes)] == [
+        ("side", {"rules": 0, "matcher": 1}), ("label", {"rules": 0, "matcher": 0}),
+    ]  # fmt: skip
