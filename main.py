@@ -401,6 +401,43 @@ def find_report(store: Store, report_id: str) -> Any:
     raise InputError(msg)
 
 
+@app.command("deidentify")
+def deidentify_reports(
+    reports: Annotated[Path, typer.Option("--input", help="Reports as extraction.py reads them: .csv, .tsv or .jsonl.")],
+    output: Annotated[Path, typer.Option(help="JSON Lines file to write: texts without what identifies, under research identifiers.")],
+    key_file: Annotated[Path, typer.Option(help="Secret key of the identifiers and shifts; made where it is not there. Keep it inside.")],
+    dates: Annotated[str, typer.Option(help="shift (each patient's own days), year or mask.")] = "shift",
+    others: Annotated[str, typer.Option(help="mask (<PERSON>) or surrogate (a stand-in made from the key).")] = "mask",
+    report_type: Annotated[str | None, typer.Option(help="radiology or pathology, where rows do not say.")] = None,
+    organ: Annotated[str, typer.Option(help="Organ of the reports whose row does not say.")] = "prostate",
+    debug: DebugOption = False,
+) -> None:
+    """Take what identifies a person out of report texts; scores, sizes and eponyms stay. [bold]Never complete: look at a sample.[/]"""
+    with errors_for_users(debug):
+        from collections import Counter
+
+        from weakbox.exporters.report_text import shared_lines
+        from weakbox.extractors.report_files import Defaults, read_reports, write_lines
+        from weakbox.runtime.nearest import one_of
+        from weakbox.runtime.privacy import Pseudonymiser, load_or_create_key
+        from weakbox.text.deidentify import Operator
+
+        batch = read_reports(reports, Defaults(report_type=report_type, organ=organ, language="auto"))
+        identities = Pseudonymiser(key=load_or_create_key(key_file), research_patients={})
+        chosen = [
+            Operator(one_of(dates, ("shift", "year", "mask"), "--dates")),
+            Operator(one_of(others, ("mask", "surrogate"), "--others")),
+        ]
+        found: Counter[str] = Counter()
+        write_lines(output, shared_lines(batch.reports, identities, chosen[1], chosen[0], found))
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "nothing"
+        typer.echo(f"{len(batch.reports)} reports, replaced: {counts}; written: {output}")
+        for problem in batch.problems:
+            typer.echo(f"error: {problem}", err=True)
+    if batch.problems:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
 @app.command()
 def calibrate(
     gold: Annotated[Path, typer.Option(help="Gold reports of your own: a .yaml or .jsonl file, or a folder of them.")],

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "weakbox.extractors": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.runtime", "llm"),
     "weakbox.language_models": (*FIRM, "weakbox.runtime"),
     "weakbox.evaluation": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.runtime", "weakbox.extractors", "weakbox"),
-    "weakbox.exporters": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox"),
+    "weakbox.exporters": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.imaging", "weakbox.runtime", "weakbox"),
     "weakbox.audit": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox"),
     "weakbox.review": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox.audit"),
     "weakbox.simulate": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime"),

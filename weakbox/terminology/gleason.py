@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 CLINICALLY_SIGNIFICANT_FROM = 2
 """csPCa is ISUP grade group 2 or higher (PI-CAI, DRAGON)."""
@@ -135,7 +136,7 @@ _SCORE = r"(?:10|[2-9]|two|three|four|five|six|seven|eight|nine|ten)"
 _LETTERED = r"(?:7\s?[ab]\b)"
 
 _PATTERNS = re.compile(
-    rf"(?<![\d.,/+\w-])(?P<primary>{_PATTERN})\s*(?:\+|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
+    rf"(?:(?<![\d.,/+\w-])|(?<=\bG)|(?<=\bGS)|(?<=\bGl)|(?<=\bGG))(?P<primary>{_PATTERN})\s*(?:\+|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
     rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]|\.\d"
     rf"|\s*(?:%|mm))"
     r"|\s*\(\s*(?P<bracketed>10|[6-9])(?=\s*\)))?",
@@ -172,6 +173,10 @@ _MAX_BETWEEN_PARTS = 60
 _BREAKS_A_GRADE = re.compile(r"\n\s*\n|[.;]\s*\n|\bspecimen\b|\bcore\s+\d", re.IGNORECASE)
 
 
+_GATE = re.compile(r"\d|gleason|grade|isup|\bg\.?g", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
 def read_grades(text: str) -> tuple[Grade, ...]:
     """Every grade that ``text`` writes, in order; what belongs together ("Gleason 7 (3+4), GG2") is one grade.
 
@@ -184,6 +189,8 @@ def read_grades(text: str) -> tuple[Grade, ...]:
     >>> read_grades("Nottingham grade 2 (3+2+2=7)")
     ()
     """
+    if not _GATE.search(text):
+        return ()
     parts = [*_read_patterns(text), *_read_split_patterns(text)]
     parts += [grade for grade in _read_scores(text) if not _covered(grade, parts)]
     parts += _read_groups(text, parts)
@@ -209,7 +216,10 @@ def _read_patterns(text: str) -> list[Grade]:
 
 
 def _is_longer_sum(text: str, match: re.Match[str]) -> bool:
-    before, after = text[: match.start()].rstrip(), text[match.end("secondary") :].lstrip()
+    before, after = (
+        text[max(0, match.start() - 6) : match.start()].rstrip(),
+        text[match.end("secondary") : match.end("secondary") + 12].lstrip(),
+    )
     return before.endswith("+") or bool(re.match(r"\+\s*\d", after))
 
 

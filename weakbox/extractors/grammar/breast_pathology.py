@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from weakbox.extractors.extractor import abstain
-from weakbox.extractors.grammar.breast.pathology_case import is_imaging, is_other_organ, mask_past, masked, read_procedure
+from weakbox.extractors.grammar.breast.pathology_case import (
+    is_imaging,
+    is_other_organ,
+    mask_past,
+    masked,
+    plain_print,
+    read_procedure,
+)
 from weakbox.extractors.grammar.breast.pathology_grade import find_grades
 from weakbox.extractors.grammar.breast.pathology_layout import Layout, lay_out
 from weakbox.extractors.grammar.breast.pathology_mentions import find_mentions
@@ -24,10 +31,15 @@ from weakbox.extractors.grammar.breast.pathology_specimens import (
     Entry,
     Reader,
     gather,
+    with_bracketed_places,
+    with_columns,
+    with_common_side,
     with_header_places,
+    with_markers_of_tumour,
     with_members,
     with_stretches,
 )
+from weakbox.extractors.grammar.breast.pathology_tables import find_tables
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 from weakbox.extractors.grammar.pathology.passages import Passage
 from weakbox.organs.breast import ORGAN, PATHOLOGY
@@ -54,11 +66,15 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     injected = injection_spans(text.lower)
     past = mask_past(text.lower, passages)
     reader, layout, procedure = _prepare(text, passages, [*injected, *past], injected)
-    entries = with_stretches(reader, gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)], layout.stretches)
+    blocks = gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)]
+    entries = with_columns(reader, with_stretches(reader, blocks, layout.stretches))
+    entries = with_bracketed_places(reader, entries, layout.stretches)
     specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts))) for entry in entries]
     kept = [(facts, entry.is_node) for facts, entry in zip(specimens, entries, strict=True) if set(facts) - set(PLACES)]
     are_nodes = [is_node for _, is_node in kept]
-    specimens = with_header_places(reader, [facts for facts, _ in kept], are_nodes, passages, layout.stretches)
+    specimens = with_markers_of_tumour([facts for facts, _ in kept], are_nodes)
+    specimens = with_header_places(reader, specimens, are_nodes, passages, layout.stretches)
+    specimens = with_common_side(specimens)
     if not any("diagnosis" in facts or "specimen_id" in facts for facts in specimens):
         return abstain(report, ORGAN.name, SOURCE, "unreadable", "no specimen or diagnosis was found")
     exam: Facts = {} if procedure is None else {"procedure": procedure}
@@ -73,17 +89,18 @@ def _with_label(entry: Entry, facts: Facts) -> Facts:
 def _prepare(
     text: Normalised, passages: Sequence[Passage], blanked: Sequence[tuple[int, int]], injected: Sequence[tuple[int, int]]
 ) -> tuple[Reader, Layout, Fact | None]:
-    words, lower = masked(text.text, blanked), masked(text.lower, blanked)
+    words, lower = plain_print(masked(text.text, blanked)), plain_print(masked(text.lower, blanked))
     procedure = read_procedure(masked(text.lower, injected), passages)
     mentions = find_mentions(words, lower)
+    tables = find_tables(lower)
     is_core = procedure is not None and procedure.value in ("core_biopsy", "fna")
     reader = Reader(
         text=words,
         lower=lower,
         mentions=mentions,
-        grades=find_grades(words, lower, mentions),
-        receptors=find_receptors(words, lower),
-        sizes=find_sizes(lower, mentions, is_core=is_core),
+        grades=find_grades(words, lower, mentions, tables),
+        receptors=find_receptors(words, lower, tables),
+        sizes=find_sizes(lower, mentions, tables, is_core=is_core),
     )
     return reader, lay_out(words, lower, passages, mentions), procedure
 

@@ -41,7 +41,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
         return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
     view = build_view(text, sections)
     modality = read_modality(view, sections)
-    view = replace(view, modality=modality.only)
+    view = replace(view, modality=modality.only, modalities=modality.names)
     findings, correction = _read_findings(view)
     _fill_side(findings, view, sections)
     flags: list[Flag] = []

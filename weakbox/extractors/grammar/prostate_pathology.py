@@ -17,15 +17,17 @@ from weakbox.extractors.grammar.pathology.case_level import case_cores, mask_pas
 from weakbox.extractors.grammar.pathology.diagnoses import diagnostic_starts
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS
+from weakbox.extractors.grammar.pathology.imaging import is_imaging_report
 from weakbox.extractors.grammar.pathology.passages import Role, find_passages
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.extractors.grammar.pathology.sites import with_site_lines
 from weakbox.extractors.grammar.pathology.specimens import Reader
+from weakbox.extractors.grammar.pathology.tables import ColumnOf
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
 from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
 from weakbox.records.report import Report
-from weakbox.records.stated import FieldValue, Stated
+from weakbox.records.stated import FieldValue, Span, Stated
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
@@ -46,6 +48,8 @@ _INJECTION = re.compile(
 )
 _CONFUSED_DIGIT = re.compile(r"(?<![\w.])[lI|](?=\d{1,2}\s?(?:%|mm\b))")
 _MASKED_VALUE = re.compile(r"\b(?:gleason|score|grade group|isup|cores?)\W{0,3}(?:score|sum|is|of|:|=|\s)*$", re.IGNORECASE)
+_NAME_CHARACTERS = 14
+"""How far before a grade its name may stand: a repaired "Gieason" makes the grade less sure."""
 _OCR_FACTOR = 0.85
 
 
@@ -53,12 +57,14 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     """What ``report`` states. Abstains on another organ's report and on one that says nothing of prostatic tissue."""
     if _is_other_organ(text):
         return abstain(report, ORGAN.name, SOURCE, "wrong_organ", "the report speaks of another organ")
+    if is_imaging_report(text.text):
+        return abstain(report, ORGAN.name, SOURCE, "wrong_type", "the report reads as imaging, and has no tissue")
     passages = find_passages(text, sections)
     injected = [_sentence_around(text.text, *match.span()) for match in _INJECTION.finditer(text.text)]
     masked = mask_past(blank(_CONFUSED_DIGIT.sub("1", with_site_lines(text)), injected), passages)
     procedure = read_procedure(masked, passages)
     reader = Reader(text=masked, diagnostic=diagnostic_starts(masked), procedure=None if procedure is None else str(procedure.value))
-    layout = lay_out(masked, passages, reader.procedure)
+    layout = lay_out(masked, passages, reader.procedure, _columns_of(text))
     reader = replace(reader, text=blank(reader.text, layout.ignored)).with_other_parts(layout.blocks)
     stated, everything = read_case(reader, layout.case_level)
     specimens = assemble(reader, layout.blocks)
@@ -69,6 +75,16 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
         return abstain(report, ORGAN.name, SOURCE, "unreadable", "no specimen, diagnosis or grade was found")
     exam = _exam(procedure, stated, everything, [specimen.facts for specimen in specimens])
     return _extraction(report, text, exam, specimens, bool(injected))
+
+
+def _columns_of(text: Normalised) -> ColumnOf:
+    """On which column of its raw line a character of the text stands: blanks between columns are shortened in the text."""
+
+    def column_of(position: int) -> int:
+        at = text.to_raw(position, position + 1).start
+        return at - text.raw.rfind("\n", 0, at) - 1
+
+    return column_of
 
 
 def _of_lone_specimen(facts: Facts, stated: Facts) -> Facts:
@@ -231,14 +247,19 @@ def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequen
 def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:
     values: dict[str, Stated[FieldValue]] = {}
     flags: list[Flag] = []
+    raw: dict[TextRange, Span] = {}
     for name, fact in facts.items():
         spans = [span for span in fact.spans if text.text[slice(*span)].strip()]
         if not spans:
             continue
-        is_repaired = any(text.is_repaired(*span) for span in spans)
+        reach = _NAME_CHARACTERS if name.rpartition(".")[2] in GRADE_FIELDS else 0
+        is_repaired = bool(text.repaired) and any(text.is_repaired(max(0, first - reach), last) for first, last in spans)
         codes = (*fact.flags, "ocr") if is_repaired else fact.flags
         confidence = fact.confidence * (_OCR_FACTOR if is_repaired else 1.0)
-        evidence = tuple(dict.fromkeys(text.to_raw(*span) for span in spans))
+        for span in spans:
+            if span not in raw:
+                raw[span] = text.to_raw(*span)
+        evidence = tuple(dict.fromkeys(raw[span] for span in spans))
         values[name] = Stated(value=fact.value, evidence=evidence, source=SOURCE, confidence=confidence, rule=fact.rule or None)
         flags += [Flag(path=prefix + name, code=code, detail=_DETAILS.get(code, "")) for code in dict.fromkeys(codes)]
     return values, flags

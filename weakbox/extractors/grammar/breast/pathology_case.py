@@ -28,12 +28,14 @@ _BREAST = re.compile(r"\bbreast|mamm|lump|mass\b|lesion|quadrant|o'clock|microca
 
 def read_procedure(lower: str, passages: Sequence[Passage]) -> Fact | None:
     """The most extensive procedure of the first passages that name one: order list and diagnosis, header, gross, the rest."""
+    weak: Fact | None = None
     for number, roles in enumerate((*_ROLES, tuple(Role))):
         spans = [_with_heading(passage) for passage in passages if passage.role in roles]
         hits = [hit for start, end in spans for hit in _procedures(lower, start, end)]
-        if hits:
+        if any(not is_weak for _, _, is_weak in hits):
             return _chosen(hits, 0.97 if number < 2 else 0.9)
-    return _chosen(_procedures(lower, 0, min(len(lower), 4000)), 0.75)
+        weak = weak or _chosen(hits, 0.85)
+    return weak or _chosen(_procedures(lower, 0, min(len(lower), 4000)), 0.75)
 
 
 def _with_heading(passage: Passage) -> TextRange:
@@ -51,7 +53,7 @@ def _procedures(lower: str, start: int, end: int) -> list[Procedure]:
         line = max(lower.rfind("\n", max(0, hit.start - 90), hit.start), hit.start - 90)
         stop = lower.find("\n", hit.end, hit.end + 40)
         around = lower[line + 1 : stop if stop >= 0 else hit.end + 40]
-        is_of_node = choice("specimens", "other_tissue").search(around) is not None and _BREAST.search(around) is None
+        is_of_node = hit.label != "mastectomy" and choice("specimens", "other_tissue").search(around) is not None and _BREAST.search(around) is None
         found.append((hit.label, (hit.start, hit.end), lower[hit.start : hit.end] in _WEAK or is_of_node))
     return found
 
@@ -79,9 +81,10 @@ _PAST = re.compile(
     r"|recent|preceding|concurrent outside|referral|old)\s+"
     r"(?:(?!site|bed|cavity|scar|no\b|and\b)[\w.-]+\s+){0,3}?"
     r"(?:cores?|biops(?:y|ies)|trucut|cytology|fnac?|specimens?|reports?|histology|diagnos[ie]s|excisions?|surgery|needle|results?"
-    r"|pathology|cnb|lumpectomy|mastectomy|accession|case)\b"
+    r"|pathology|cnb|lumpectomy|mastectomy|accession|case|operations?|resections?|procedures?)\b"
     r"(?!\s*(?:site|cavity|tract|scar|change|clip|track|bed|marker))"
     r"|\b(?:history of|hx of|h/o|known (?:case|history) of|phx)\b|\bon (?:the )?(?:core|cnb|biopsy|trucut|needle)\b(?!\s*site)"
+    r"|\b(?:reports?|biops(?:y|ies)|cores?|operations?|specimens?) (?:previous|prior|earlier|before)\b"
     r"|\b(?:biops(?:y|ies)|cores?|specimen|report|s)\s*(?:of|from|in|dated|performed)?\s*(?:\w+\s+)?(?:19|20)\d\d\b"
 )
 _LONGEST_SENTENCE = 600
@@ -159,6 +162,26 @@ def _replaced(lower: str, passage: Passage) -> list[TextRange]:
         if old is not None and _VALUE.search(lower, match.end(), min(passage.end, match.end() + 80)):
             ranges.append((match.start("old") + old.start(), match.end("old")))
     return ranges
+
+
+_RULE_LINE = re.compile(r"(?:(?:^|(?<=\n))[ \t]*[-_.=*~#]{4,}|[ \t][-_=*~#]{8,})[ \t]*(?=\n|$)")
+_LEADERS = re.compile(r"[ \t]?(?:\.{3,}|(?:\. ){3,}|_{3,}|-{4,})")
+_MISREAD = re.compile(r"(?<![A-Za-z\d])(?:[a-z]{2,}[01][a-z]{2,}|[A-Z]{2,}[0l1][A-Z]{2,}|[A-Z][a-z]{2,}[01][a-z]{2,}|[A-Z][0l1][A-Z]{4,})(?![A-Za-z\d])")
+
+
+def plain_print(text: str) -> str:
+    """The text with dot leaders as a colon and digits that a scanner put into words as letters; offsets stay."""
+    if "----" in text or "====" in text or "____" in text or "****" in text:
+        text = _RULE_LINE.sub(lambda match: "\n\n" + " " * (len(match[0]) - 2), text)
+    if "..." in text or ". . ." in text or "---" in text or "___" in text:
+        text = _LEADERS.sub(lambda match: ":" + " " * (len(match[0]) - 1), text)
+    return _MISREAD.sub(lambda match: _as_word(match[0]), text)
+
+
+def _as_word(word: str) -> str:
+    is_upper = word[-1].isupper()
+    letters = {"0": "O", "1": "I", "l": "I"} if is_upper else {"0": "o", "1": "l"}
+    return word[0] + "".join(letters.get(character, character) for character in word[1:])
 
 
 def masked(text: str, ranges: Sequence[TextRange]) -> str:

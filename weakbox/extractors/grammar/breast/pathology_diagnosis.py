@@ -85,7 +85,7 @@ def _benign(found: Sequence[Mention]) -> Facts:
     absent = [mention for mention in found if mention.is_absent]
     if residual:
         return _pair("benign", residual[0], "benign_other", 0.95, "no_residual")
-    if insufficient and not named and not [mention for mention in plain if not mention.is_code]:
+    if insufficient and not named and (len(insufficient) > 1 or not [mention for mention in plain if not mention.is_code]):
         return _pair("insufficient", insufficient[0], None, 0.93, "insufficient")
     if named:
         best = min(named, key=lambda mention: _BENIGN_ORDER.index(str(mention.histology)))

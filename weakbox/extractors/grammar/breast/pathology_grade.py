@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention
+from weakbox.extractors.grammar.breast.pathology_tables import Table
 from weakbox.extractors.grammar.pathology.facts import Fact
 
 _VALUE = r"(?:[123](?![\d.,]\d|\d|\s*mm|\s*cm|\s*%)|i{1,3}(?![a-z])|one\b|two\b|three\b|low\b|intermediate\b|moderate\b|high\b)"
@@ -17,12 +18,13 @@ _GRADE = re.compile(
     r"|combined|total"
     r"|final|provisional|nuclear|cytonuclear|cytologic\w*|tumou?r|who|invasive|dcis|van nuys)\b[\w\s(),&/:-]{0,40}?)?"
     rf"\bgrad(?:e|ed|ing)(?:\s*\([^()\n]{{0,45}}\))?(?:\s+(?:group|score|is|of|as|nuclear|nottingham|overall|mbr|invasive|provisional"
-    rf"|tumou?r|histolog\w+|elston|ellis|sbr|in situ))*[\s:=|(,.-]*(?:grade\s*)?(?P<value>{_VALUE})"
+    rf"|tumou?r|histolog\w+|elston|ellis|sbr|in situ))*(?:,?\s*\(?(?:of\s+)?(?:the\s+)?(?:largest|main|index|dominant|highest|worst|overall|combined)"
+    rf"(?:\s+(?:focus|tumou?r|lesion|area))?\)?)?[\s:=|(,.-]*(?:grade\s*)?(?P<value>{_VALUE})"
     rf"(?:(?P<to>{_TO})(?:grade\s*)?(?P<second>{_VALUE}))?"
     r"(?:\s*(?:of|out of|/)\s*(?:3|iii)\b)?"
 )
 _SHORT = re.compile(
-    r"\b(?P<lead>nottingham|elston(?:[- ](?:and[- ])?ellis)?|sbr|mbr|nhg|bloom[- ]richardson)\s*[:(]?\s*(?P<value>[123]|i{1,3})"
+    r"\b(?P<lead>nottingham|elston(?:[- ](?:and[- ])?ellis)?|sbr|mbr|nhg|bloom[- ]richardson|gr\.?|gd\.?)\s*[:(]?\s*(?P<value>[123]|i{1,3})"
     r"(?![\d.,]\d|\w|\s*\+)"
 )
 _LETTER = re.compile(r"(?<![\w/])G\s?(?P<value>[123])(?:(?P<to>\s?-\s?)G?(?P<second>[123]))?(?!\w|\.\d|-G)")
@@ -71,9 +73,23 @@ class Grade:
     is_range: bool = False
     owner: Mention | None = None
     """The carcinoma in whose sentence it stands."""
+    column: str | None = None
 
 
-def find_grades(text: str, lower: str, mentions: Sequence[Mention]) -> list[Grade]:
+_CELL = re.compile(rf"\W*(?:g(?:rade)?\s*)?(?P<value>{_VALUE})")
+
+
+def cell_grades(lower: str, tables: Sequence[Table]) -> list[Grade]:
+    """The grades of tables with a column or row for them; ``column`` names the specimen where it is a column."""
+    cells = [cell for table in tables for cell in table.cells if cell.key == "grade"]
+    found = [(cell, match) for cell in cells if (match := _CELL.match(lower, cell.start, cell.end)) is not None]
+    return [
+        Grade(value=_NUMBERS[match["value"]], start=cell.start, end=match.end(), rank=0, is_nottingham=True, column=cell.owner)
+        for cell, match in found
+    ]
+
+
+def find_grades(text: str, lower: str, mentions: Sequence[Mention], tables: Sequence[Table] = ()) -> list[Grade]:
     """Every grade of the text, in order, with the carcinoma that its sentence gives it to."""
     found: list[Grade] = []
     if "grad" in lower:
@@ -88,7 +104,8 @@ def find_grades(text: str, lower: str, mentions: Sequence[Mention]) -> list[Grad
     found += [_of_score(match) for match in _SCORE.finditer(lower)]
     carcinomas = [mention for mention in mentions if _is_carcinoma(mention)]
     starts = [mention.start for mention in carcinomas]
-    return sorted((_owned(lower, grade, carcinomas, starts) for grade in found), key=lambda grade: grade.start)
+    owned = [*(_owned(lower, grade, carcinomas, starts) for grade in found), *cell_grades(lower, tables)]
+    return sorted(owned, key=lambda grade: grade.start)
 
 
 def _is_carcinoma(mention: Mention) -> bool:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from weakbox.extractors.grammar.breast.pathology_labels import find_labels
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
+from weakbox.extractors.grammar.breast.pathology_prose import prose_blocks
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_sides
-from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.pathology.facts import TextRange
-from weakbox.extractors.grammar.pathology.labels import Label, labels_of, runs, sequence
+from weakbox.extractors.grammar.pathology.labels import Label, runs, sequence
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _SCHEMES = ("upper", "number", "roman", "lower", "mixed")
@@ -19,7 +21,7 @@ _NAMING = ((Role.DIAGNOSIS, Role.SPECIMEN_LIST, Role.SYNOPTIC), (Role.MICROSCOPY
 _HEAD = 90
 _LONGEST_UNIT = 600
 _ASIDE = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?P<words>(?:hormone\s+)?receptors?\b|(?:breast\s+)?(?:biomarkers?|prognostic|predictive)\b"
+    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?P<words>(?:hormone\s+)?receptor\w*\b|(?:(?:breast|tumou?r)\s+)?(?:bio-?\s?markers?|markers?|prognostic|predictive|hormone)\b"
     r"|immuno\w*|ihc\b|repeat\s+(?:ihc|immuno\w*)"
     r"|ancillary|supplement\w*|special\s+studies|additional\s+studies|molecular|fish\b|ish\b|er\b|er/pr|pr\b|pgr\b|o?estrogen"
     r"|progest\w+|her-?2|c-?erb|ki-?67|(?:patholog\w+\s+)?(?:tnm|stage|staging)"
@@ -34,8 +36,8 @@ _NAMED = re.compile(
     r"|(?<=[.;] )(?P<inline>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)"
 )
 _SITE_HEAD = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.;]\s)|(?<=[.;]))[ \t]*(?:[-*•>#]\s*)?(?P<head>(?:[^\n:;]|:(?=[0-5]\d)){3,140}?)(?P<end>[ \t]*:(?!\d)"
-    r"|[ \t]+-{1,2}[ \t]"
+    r"(?:^|(?<=\n)|(?<=[.;]\s)|(?<=[.;]))[ \t]*(?:[-*•>#|]\s*)?(?P<head>(?:[^\n:;|]|:(?=[0-5]\d)){3,140}?)(?P<end>[ \t]*:(?!\d)"
+    r"|[ \t]+-{1,2}[ \t]|[ \t]*\||\t|\.(?=[ ]+[a-z])"
     r"|[ \t]*\n|[ \t]*$)"
 )
 _ONLY_SIDE = re.compile(r"[\s(]*(?:left|right)(?:[ -]sided?)?[\s)]*")
@@ -73,7 +75,7 @@ class Layout:
 
 def lay_out(text: str, lower: str, passages: Sequence[Passage], mentions: Sequence[Mention]) -> Layout:
     """Blocks by the specimens' labels, otherwise by headings that are sites; else none."""
-    labels = [[label for label in labels_of(text, passage) if not _is_code(lower, label)] for passage in passages]
+    labels = [[label for label in found if not _is_code(lower, label)] for found in find_labels(text, lower, passages)]
     scheme = _choose_scheme(lower, passages, labels, mentions)
     blocks: list[Block] = []
     for passage, found in zip(passages, labels, strict=True):
@@ -84,6 +86,9 @@ def lay_out(text: str, lower: str, passages: Sequence[Passage], mentions: Sequen
         named = [block for block in by_site if block.passage.role in (Role.DIAGNOSIS, Role.SYNOPTIC)]
         if named and (len(named) > 1 or not blocks):
             blocks = by_site
+        if len(blocks) <= 1:
+            told = [prose_blocks(text, lower, passage, mentions) for passage in passages]
+            blocks = max(told, key=len, default=[]) or blocks
     return Layout(blocks=tuple(blocks), stretches=tuple(_stretches(text, passages, blocks)))
 
 
@@ -115,6 +120,10 @@ def _choose_scheme(lower: str, passages: Sequence[Passage], labels: Sequence[lis
     return None
 
 
+_ENCLOSING = 5.0
+"""Labels with a noun ("PART 1") that other marks follow enclose these."""
+
+
 def _score(
     lower: str, passages: Sequence[Passage], labels: Sequence[list[Label]], scheme: str, role: Role, mentions: Sequence[Mention]
 ) -> float:
@@ -122,6 +131,10 @@ def _score(
     for passage, found in zip(passages, labels, strict=True):
         if passage.role is role:
             chosen = _runs([label for label in found if label.scheme == scheme], scheme)
+            first_noun = next((label.start for label in chosen if label.has_noun and not label.is_core), None)
+            others = [label.start for label in found if label.scheme != scheme and not label.has_noun and not label.is_inline]
+            if first_noun is not None and others and first_noun < min(others) and _has_site(lower, chosen[0]):
+                total += _ENCLOSING
             if chosen and _starts_well(lower, passage, chosen) and not _is_statement_list(lower, passage, chosen, mentions):
                 total += sum(_worth(lower, label, mentions) * len(label.ordinals) for label in chosen)
     return total
@@ -202,6 +215,7 @@ def _context(lower: str, heading: TextRange | None, start: int, end: int) -> Tex
 
 def _without_asides(lower: str, blocks: list[Block], mentions: Sequence[Mention]) -> list[Block]:
     """The last block ends where receptors, stage or a comment of the case begin on a line of their own."""
+    blocks = [*blocks[:-1], _without_lines_of_others(lower, _without_paragraphs_of_others(lower, blocks[-1]), blocks[:-1])]
     last = blocks[-1]
     if any(_ASIDE.search(lower, block.body, block.end) for block in blocks[:-1]) and not _stands_apart(lower, last):
         return blocks
@@ -209,6 +223,36 @@ def _without_asides(lower: str, blocks: list[Block], mentions: Sequence[Mention]
         if within(mentions, last.body, match.start()) or "\n\n" in lower[last.body : match.start() + 1]:
             return [*blocks[:-1], replace(last, end=match.start())]
     return blocks
+
+
+_PARAGRAPH = re.compile(r"\n[ \t]*\n[ \t]*(?=\S)")
+_OF_OTHERS = re.compile(
+    r"[^\n:]{0,60}\b(?:immuno\w*|ihc|receptors?|markers?|biomarkers?|her-?2|fish|hormone|previous|prior|earlier|radiolog\w*|concordan\w*"
+    r"|correlation|stage|staging|synoptic|summary|comment|note|addend\w*|supplement\w*|reports?)\b"
+)
+
+
+def _without_paragraphs_of_others(lower: str, block: Block) -> Block:
+    """A last block ends before a paragraph on its own that begins with markers, stage or earlier reports."""
+    for match in _PARAGRAPH.finditer(lower, block.body, block.end):
+        if _OF_OTHERS.match(lower, match.end(), block.end) and lower[block.body : match.start()].strip():
+            return replace(block, end=match.end())
+    return block
+
+
+_OTHERS_LINE = re.compile(
+    r"\n[ \t]*(?:[-*•]\s*)?(?P<words>[^\n.]{0,60}?(?:\b(?:specimen|part|pot|site|block|in|at|from|on|for|of)\s*#?|#|\()\s*(?P<id>[a-z]|\d{1,2}|[ivx]{1,4})\b(?![.,]\d|\s?(?:mm|cm|%)))"
+)
+
+
+def _without_lines_of_others(lower: str, block: Block, others: Sequence[Block]) -> Block:
+    """A last block ends before a line that names another of the specimens."""
+    names = {other.label.written.lower() for other in others if other.label} - {block.label.written.lower() if block.label else ""}
+    for match in _OTHERS_LINE.finditer(lower, block.body, block.end):
+        is_article = match["id"] == "a" and not match["words"].rstrip().endswith(("(a", "#a", "specimen a", "part a", "pot a", "site a"))
+        if match["id"] in names and not is_article and lower[block.body : match.start()].strip():
+            return replace(block, end=match.start() + 1)
+    return block
 
 
 def _stands_apart(lower: str, block: Block) -> bool:
@@ -242,6 +286,8 @@ def _is_node_after_tumour(lower: str, passage: Passage, block: Block, mentions: 
 def _is_site(lower: str, match: re.Match[str], mentions: Sequence[Mention]) -> bool:
     """Words for tissue with a side or a procedure, and no finding among them."""
     head = match["head"]
+    if match["end"] == "." and not _is_short_title(match):
+        return False
     if _ONLY_SIDE.fullmatch(head) is not None:
         return ":" in match["end"]
     if choice("specimens", "tissue").search(head) is None or _SYNOPTIC_KEY.search(head):
@@ -251,6 +297,14 @@ def _is_site(lower: str, match: re.Match[str], mentions: Sequence[Mention]) -> b
     if len(head.split()) > 18 or re.search(r"\b(?:is|are|was|were|shows?|see|contains?)\b", head):
         return False
     return bool(find_sides(head)) or bool(find_clocks(head)) or choice("specimens", "procedure").search(head) is not None
+
+
+def _is_short_title(match: re.Match[str]) -> bool:
+    """Whether words that a full stop ends stand at the start of a line and name a procedure and its place."""
+    head = match["head"]
+    is_first = match.string[: match.start("head")].rstrip(" \t-*•>#|")[-1:] in ("", "\n")
+    is_placed = bool(find_sides(head)) or bool(find_clocks(head))
+    return is_first and is_placed and choice("specimens", "procedure").search(head) is not None and len(head.split()) <= 12
 
 
 def _stretches(text: str, passages: Sequence[Passage], blocks: Sequence[Block]) -> list[Stretch]:

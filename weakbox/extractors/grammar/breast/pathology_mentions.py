@@ -115,7 +115,7 @@ def _tail_of(phrase: Sequence[Hit], lower: str) -> list[Hit]:
     return []
 
 
-_FIELD = re.compile(r"(?:type|histology|diagnosis|subtype)\W{1,6}$")
+_FIELD = re.compile(r"(?:typ|type|histology|diagnosis|subtype)\W{1,6}$")
 
 
 def _carcinoma(lower: str, phrase: Sequence[Hit]) -> list[Mention]:
@@ -216,13 +216,14 @@ _UNTICKED = re.compile(r"(?:\[\s*\]|\(\s\)|☐|□|_{2,})\s*\Z")
 _TICKED = re.compile(r"(?:\[\s*[xX✓✔]\s*\]|\(\s*[xX]\s*\)|☒|☑|✓|✔)\s*\Z")
 _RESIDUAL = re.compile(r"\b(?:residual|persist\w+|remaining|viable|pcr|complete (?:pathologic\w* )?response)\b")
 _CLOSE = 25
+_QUESTION = re.compile(r"\s?\?")
 
 
 def _asserted(lower: str, mention: Mention) -> Mention | None:
     """The mention as its sentence asserts it; None where it says nothing of this specimen now."""
     before = lower[max(0, mention.start - _WINDOW) : mention.start]
     after = lower[mention.end : mention.end + 90]
-    if _UNTICKED.search(before) or _PRIOR_BEFORE.search(before):
+    if _UNTICKED.search(before) or _PRIOR_BEFORE.search(before) or (mention.is_generic and _QUESTION.match(after)):
         return None
     if mention.diagnosis == "insufficient" or _TICKED.search(before):
         return mention

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from weakbox.extractors.grammar.breast.pathology_tables import Cell, Table
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 
 _ER = (
     r"(?i:o?estrogen(?:[- ]receptors?)?(?:\s*\(ER\)|[ -]alpha)?|receptors?[- ]o?estrogen(?:ic)?|o?estrogenic receptors?|ER[- ]alpha)"
-    r"|\bER\b|\bRE\b|\bEr(?=[ :])"
+    r"|\bER\b|\bE\.R\.?|\bRE\b|\bEr(?=[ :])"
 )
 _PR = (
     r"(?i:progest[eo]?r?one?(?:[- ]receptors?)?(?:\s*\((?:PR|PgR)\))?|receptors?[- ]progesterone|progestin[- ]receptors?"
     r"|progesteronic receptors?)"
-    r"|\bP[gG]?R\b|\bPR[gG]\b|\bRP\b|\bPr(?=[ :])"
+    r"|\bP[gG]?R\b|\bP\.R\.?|\bPR[gG]\b|\bRP\b|\bPr(?=[ :])"
 )
 _HER2 = (
     r"(?i:her[- ]?2(?:\s?[/(-]?\s?neu\)?)?(?:\s*\(c-?erb-?b-?2\))?(?:\s*(?:oncoprotein|protein|receptor|status))*"
@@ -26,7 +27,10 @@ _ISH = (
     r"(?i:(?:dual[- ]|d-?d|d|f|c|s|br)?[- ]?ish\b"
     r"|(?:fluorescen\w+|chromogenic|silver|dual)?[- ]?in[- ]situ[- ]hybridi[sz]ation(?:\s*\([FCDS]{0,2}ISH\))?)"
 )
-_NAME = re.compile(rf"(?<![\w-])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH}))(?![A-Za-z])")
+_HORMONES = r"(?i:hormon(?:e|al)?[- ]?receptors?(?:\s+status)?(?:\s*\(HR\))?)|\bHR\b(?=\s?[+-]|[ -](?i:pos|neg))"
+_NAME = re.compile(
+    rf"(?<![\w-])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})|(?P<hormones>{_HORMONES}))(?![A-Za-z])"
+)
 _OTHER_MARKER = re.compile(
     r"(?<![\w-])(?:ki-?\s?67|mib-?1|p53|p63|ck\d\S*|cytokeratin\w*|ae1\S*|e-?cadherin|gata-?3|androgen|AR\b|calponin|smmhc?|smms\S*"
     r"|sma\b|s-?100|sox-?10"
@@ -36,22 +40,23 @@ _OTHER_MARKER = re.compile(
     re.IGNORECASE,
 )
 _JOIN = re.compile(
-    r"\s*(?:\(\s*(?:ER|PR|PgR)\s*\)\s*)?(?:/|,|and|&|\+|,\s*and|,?\s*plus|-|y)?\s*(?:(?:receptors?|status|expression|the|for"
+    r"\s*(?:\(\s*(?:ER|PR|PgR)\s*\)\s*)?(?:/|,|and|&|\+|,\s*and|,?\s*(?:n?or|plus)|-|y)?\s*(?:(?:receptors?|status|expression|the|for"
     r"|of)\s*)?(?:/|,|and|&)?\s*(?:(?:the|both)\s+)?"
 )
 _BEFORE = re.compile(
-    r"(?P<word>positive|negative|neg|pos|immunoreactive|reactive|non-?reactive|expresses|express|expressing|overexpress\w*|lacks?|no)"
+    r"(?P<word>positive|negative|neg|pos|immunoreactive|reactive|non-?reactive|(?:not\s+)?(?:over-?)?express(?:es|ed|ing)?"
+    r"|(?:not\s+)?stain(?:s|ed|ing)?|lacks?|lacking|no|neither|but\s+not|without|overexpression)"
     r"(?:\s+(?:strongly|weakly|moderately|diffusely))?\s+(?P<link>expression\s+(?:of|for)|staining\s+(?:for|of)|immunostaining for"
     r"|immunoreactivity for|for|with)?\s*"
     r"(?:both\s+|the\s+)?(?:hormone\s+receptors?\s*[(:]?\s*)?$"
 )
-_POSITIVE_WORDS = frozenset(("positive", "pos", "immunoreactive", "reactive", "expresses", "express", "expressing"))
+_POSITIVE_WORDS = frozenset(("positive", "pos", "immunoreactive", "reactive"))
 _VALUE_FOLLOWS = re.compile(r"\s*(?:[:=|(+<>\d-]|positiv|negativ|pos\b|neg\b|score|ihc|status|by |allred|strong|weak|low|0)")
 _STOP = re.compile(r"\n[ \t]*\n|\n[ \t]*(?:[A-Z]|\d{1,2}|[IVX]{1,4})[.):]\s")
 _UNKNOWN = (
     r"pending|to follow|awaited|not (?:performed|done|repeated|attempted|tested|available|assessed|assessable|applicable|reported"
     r"|requested|evaluated|ordered)"
-    r"|cannot be (?:assessed|determined|performed)|n/a\b|na\b|requested|ordered|deferred|will be|in progress|sent|see "
+    r"|cannot be (?:assessed|determined|performed)|n/a\b|na\b|requested|ordered|deferred|will be|in progress|\bsent\b|\bsee "
     r"|to be (?:performed|reported)|outstanding"
     r"|insufficient (?:tissue|tumou?r|material|cells)?|non-?evaluable|unknown|not evaluable|underway|if |are being|is being"
     r"|has been (?:sent|requested)|have been (?:sent|requested)"
@@ -61,7 +66,7 @@ _HORMONE_VALUE = re.compile(
     rf"(?P<unknown>{_UNKNOWN})"
     r"|(?P<negative>(?:low[- ])?negativ\w*|neg\b\.?|non-?reactive|no (?:staining|expression|immunoreactivity|nuclear staining"
     r"|reactivity)|not (?:expressed|detected)|absent|nil\b"
-    r"|0\s?/\s?\d+|none\b|lost\b|does not stain|unreactive)"
+    r"|(?<![\d.,])0\s?(?:/|of)\s?\d+|none\b|lost\b|does not stain|unreactive)"
     r"|(?P<positive>(?:low[- ]|weakly? |strongly? |moderately? |diffusely? |focally? )*(?:positiv\w*|pos\b\.?|immunoreactive|reactive"
     r"|expressed)|strong(?:ly)?|moderate(?:ly)?|weak(?:ly)?|low[- ]positiv\w*|diffuse)"
     r"|(?P<zero>(?<![\d./])0(?=\s*(?:[,;)\n]|\.(?!\d)|$)))"
@@ -69,7 +74,7 @@ _HORMONE_VALUE = re.compile(
     r"|(?P<percent>(?:>|~|≥|approx\w*\.?|about|<)?\s*\d{1,3}(?:[.,]\d+)?\s*(?:(?:-|to)\s*\d{1,3}\s*)?(?:%|per ?cent))"
     r"|(?:(?:modified\s+)?(?:allred|quick|q)?[\s-]*(?:total\s+)?score|allred|quick|irs|remmele|h[- ]?score|histo-?score|ts"
     r"|qs)\W{0,4}(?:is|of|score|total|\(|:)?\W{0,3}(?P<score>\d{1,3})(?:\s*(?:/|of|out of)\s*\d{1,3})?"
-    r"|(?P<allred>[0-8])\s*/\s*(?:8|7)\b|(?P<irs>\d{1,2})\s*/\s*12\b|(?P<h>\d{1,3})\s*/\s*300\b"
+    r"|(?P<allred>(?<![\d.,])[0-8])(?:\s*\([\d\s+=]{1,9}\))?\s*(?:/|of|out of)\s*(?:8|7)\b|(?P<irs>\d{1,2})\s*/\s*12\b|(?P<h>\d{1,3})\s*/\s*300\b"
     r"|(?P<plus>\(\s*\++\s*\)|(?<![\d+])\++(?![\d+])|\d\+(?!\d))|(?P<minus>\(\s*-+\s*\)|(?<![\w-])-(?=[\s]*(?:[,;/.)\n]|$))"
     r"|(?<=\w)-(?=[\s,;/.)\n]|$))"
 )
@@ -78,7 +83,7 @@ _HER2_VALUE = re.compile(
     r"|(?P<ish_negative>(?:not|non|un|no)[- ]?\s?(?:gene\s+)?amplif\w*|amplification (?:is )?(?:not|absent|negative)"
     r"|no (?:evidence of )?(?:gene )?amplification|without amplification|lack of amplification)"
     r"|(?P<ish_positive>amplified|amplification|polysomy amplified)"
-    r"|(?P<score>(?<![\d/.+])[0-3]\s?\+(?!\+)(?:\s*[-/to]{1,2}\s*[0-3]\+)?|(?<![\d.+])\+{1,3}(?!\d)(?=\W|$)|(?:score|ihc)\W{0,4}(?:is"
+    r"|(?P<score>(?<![\d/.+])0\s?/\s?1\s?\+|(?<![\d/.+])[0-3]\s?\+(?!\+)(?:\s*[-/to]{1,2}\s*[0-3]\+)?|(?<![\d.+])\+{1,3}(?!\d)(?=\W|$)|(?:score|ihc)\W{0,4}(?:is"
     r"|of|score)?\W{0,3}(?:0|1|2|3)(?![\d.%])(?:\s*/\s*3)?|(?<![\d./+])0(?=\s*(?:[,;.)(\n]|$))(?!\.\d))"
     r"|(?P<equivocal>equivocal|borderline|indeterminate)"
     r"|(?P<negative>negativ\w*|neg\b\.?|not over-?\s?express\w*|no over-?\s?expression|no expression|no staining|her2-?low|ultra-?low"
@@ -112,21 +117,36 @@ class Receptor:
     start: int
     end: int
     rule: str
+    owner: str | None = None
+    """The specimen whose column of a table it stands in."""
 
 
-def find_receptors(text: str, lower: str) -> list[Receptor]:
-    """Every receptor result of the text, in order."""
+def find_receptors(text: str, lower: str, tables: Sequence[Table] = ()) -> list[Receptor]:
+    """Every receptor result of the text, in order; in ``tables`` the header gives the names."""
     is_named = "triple" in lower or "tnbc" in lower
     phenotypes = _PHENOTYPE.finditer(text) if is_named else ()
     found = [_phenotype(match, name) for match in phenotypes for name in ("er", "pr", "her2")]
     names = [(match, str(match.lastgroup)) for match in _NAME.finditer(text)]
-    if not names and not found:
+    if not names and not found and not tables:
         return []
+    headers = [span for table in tables for span in table.headers]
+    names = [(match, name) for match, name in names if not any(first <= match.start() < last for first, last in headers)]
+    found += [receptor for table in tables for cell in table.cells for receptor in _of_cell(lower, cell)]
     groups = _groups(text, names)
     for index, group in enumerate(groups):
         stop = groups[index + 1][0][0].start() if index + 1 < len(groups) else len(text)
         found += _read(text, lower, group, stop)
     return sorted(found, key=lambda receptor: receptor.start)
+
+
+def _of_cell(lower: str, cell: Cell) -> list[Receptor]:
+    if cell.key == "her2_ish":
+        match = _ISH_VALUE.search(lower, cell.start, cell.end)
+        known = match is not None and match.lastgroup != "unknown"
+        return [Receptor(name="ish", value=str(match.lastgroup), start=cell.start, end=cell.end, rule="table", owner=cell.owner)] if match and known else []
+    if cell.key not in ("er", "pr", "her2"):
+        return []
+    return [replace(one, start=cell.start, end=cell.end, owner=cell.owner) for one in _value_of(lower, cell.key, cell.start, cell.start, cell.end)]
 
 
 def _phenotype(match: re.Match[str], name: str) -> Receptor:
@@ -144,6 +164,8 @@ def _groups(text: str, names: Sequence[tuple[re.Match[str], str]]) -> list[Group
         last = groups[-1][-1] if groups else None
         if last is not None and name != "ish" and last[1] != "ish" and last[1] != name and _joins(text[last[0].end() : match.start()]):
             groups[-1].append((match, name))
+        elif last is not None and last[1] == "ish" and name == "her2" and _ISH_OF.fullmatch(text, last[0].end(), match.start()):
+            groups[-1][-1] = (match, "ish")
         elif last is not None and last[1] == name and re.fullmatch(r"\s*[(\[,-]?\s*", text[last[0].end() : match.start()]):
             groups[-1][-1] = (match, name)
         else:
@@ -151,15 +173,18 @@ def _groups(text: str, names: Sequence[tuple[re.Match[str], str]]) -> list[Group
     return groups
 
 
+_ISH_OF = re.compile(r"\s*[(\[:,-]?\s*(?:(?:for|of|on)\s+)?(?:the\s+)?")
+
+
 def _joins(between: str) -> bool:
     """Whether nothing but a join stands between two names; a sign right after a name is its value ("ER+, PR+")."""
-    if len(between) > 30 or "\n" in between or between[:1] in ("+", "-"):
+    if len(between) > 30 or "\n" in between or (between[:1] in ("+", "-") and between[1:2] not in tuple("abcdefghijklmnopqrstuvwxyz")):
         return False
     return _JOIN.fullmatch(between) is not None
 
 
 def _read(text: str, lower: str, group: Group, stop: int) -> list[Receptor]:
-    start, end = group[0][0].start(), group[-1][0].end()
+    start, end = group[0][0].start(), _after_aside(text, lower, group[-1])
     if group[0][1] == "ish":
         return _read_ish(lower, start, end, _limit(text, end, stop))
     limit = _limit(text, end, stop)
@@ -167,13 +192,48 @@ def _read(text: str, lower: str, group: Group, stop: int) -> list[Receptor]:
         return []
     before = _BEFORE.search(lower, max(0, start - 70), start)
     if before is not None and (before["link"] or not _VALUE_FOLLOWS.match(lower, end, limit)):
-        value = "positive" if before["word"] in _POSITIVE_WORDS or before["word"].startswith("overexp") else "negative"
-        return [Receptor(name=name, value=value, start=before.start(), end=end, rule="before") for _, name in group]
+        return _read_before(lower, before, group, limit)
+    group = _spelled(group)
     if len(group) > 1:
         several = _listed(lower, group, end, limit)
         if several:
             return several
     return [receptor for match, name in group for receptor in _value_of(lower, name, match.start(), end, limit)]
+
+
+_ASIDE = re.compile(r"\s*[(\[][^()\[\]\n]{1,40}[)\]]")
+
+
+def _after_aside(text: str, lower: str, last: tuple[re.Match[str], str]) -> int:
+    """The end of a name with brackets that hold no value: "ER (DCIS)", "PR (clone 1E2)"."""
+    end = last[0].end()
+    aside = _ASIDE.match(text, end)
+    if aside is None:
+        return end
+    values = _HER2_VALUE if last[1] == "her2" else _HORMONE_VALUE
+    return end if values.search(lower, aside.start(), aside.end()) else aside.end()
+
+
+_OWN_VALUE = re.compile(r"\s*(?:is|was|are|shows?|[:=])\b")
+
+
+def _read_before(lower: str, before: re.Match[str], group: Group, limit: int) -> list[Receptor]:
+    """Names after their value ("positive for ER and PR"); a last one with a verb of its own says it itself."""
+    word, start, end = before["word"], before.start(), group[-1][0].end()
+    is_positive = word in _POSITIVE_WORDS or word.startswith(("express", "overexp", "over-exp", "stain"))
+    own: list[Receptor] = []
+    if len(group) > 1 and word != "neither" and _OWN_VALUE.match(lower, end, limit):
+        own = _value_of(lower, group[-1][1], group[-1][0].start(), end, limit)
+        group = group[:-1] if own else group
+    value = "positive" if is_positive else "negative"
+    return [*(Receptor(name=name, value=value, start=start, end=end, rule="before") for _, name in _spelled(group)), *own]
+
+
+def _spelled(group: Group) -> Group:
+    """Hormone receptors are those of oestrogen and progesterone."""
+    return [
+        (match, own) for match, name in group for own in (("er", "pr") if name == "hormones" else (name,)) if name == "hormones" or own == name
+    ]
 
 
 def _limit(text: str, end: int, stop: int) -> int:
@@ -308,4 +368,4 @@ def between(receptors: Sequence[Receptor], start: int, end: int) -> list[Recepto
     """The results that begin in ``start:end``."""
     first = bisect_left(receptors, start, key=lambda receptor: receptor.start)
     last = bisect_left(receptors, end, key=lambda receptor: receptor.start)
-    return list(receptors[first:last])
+    return [receptor for receptor in receptors[first:last] if receptor.owner is None]

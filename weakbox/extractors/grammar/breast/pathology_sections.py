@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weakbox.extractors.grammar.pathology.passages import Passage, find_passages
+from weakbox.extractors.grammar.breast.pathology_paragraphs import with_paragraphs
+from weakbox.extractors.grammar.breast.pathology_words import choice
+from weakbox.extractors.grammar.pathology.passages import Passage, Role, find_passages
 from weakbox.records.report import SectionKind
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
@@ -51,13 +53,18 @@ _BY_WORD = {
     "CLIN": SectionKind.CLINICAL_INFORMATION,
 }
 _SHORT_HEADINGS = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
+    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|referral|answer|reply|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
     r"|reason for amendment)[ \t]*:"
 )
 _BY_SHORT = {
     "micro": SectionKind.MICROSCOPY,
     "macro": SectionKind.GROSS,
     "dx": SectionKind.DIAGNOSIS,
+    "answer": SectionKind.DIAGNOSIS,
+    "reply": SectionKind.DIAGNOSIS,
+    "statement": SectionKind.DIAGNOSIS,
+    "assessment": SectionKind.DIAGNOSIS,
+    "pathological diagnosis": SectionKind.DIAGNOSIS,
     "final dx": SectionKind.DIAGNOSIS,
     "summary of diagnosis": SectionKind.DIAGNOSIS,
 }
@@ -65,7 +72,20 @@ _BY_SHORT = {
 
 def find_breast_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
     """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
-    return find_passages(text, _with_forms(text, _with_worn_headings(text, sections)))
+    return _with_a_diagnosis(text.lower, _passages(text, sections))
+
+
+def _with_a_diagnosis(lower: str, passages: list[Passage]) -> list[Passage]:
+    """Where nothing stands under a heading for the diagnosis, the best of the rest that names a finding of the breast is it."""
+    for role in (Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE, Role.MICROSCOPY):
+        found = [p for p in passages if p.role is role and choice("specimens", "diagnostic").search(lower, p.start, p.end)]
+        if found:
+            return [replace(p, role=Role.DIAGNOSIS) if p in found and role in (Role.FREE, Role.MICROSCOPY) else p for p in passages]
+    return passages
+
+
+def _passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
+    return find_passages(text, with_paragraphs(text.lower, _with_forms(text, _with_worn_headings(text, sections))))
 
 
 def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention
+from weakbox.extractors.grammar.breast.pathology_tables import Table
 from weakbox.extractors.grammar.pathology.facts import Fact
 
 
@@ -35,10 +36,12 @@ class Size:
     measured: Measured
     is_range: bool = False
     owner: Mention | None = None
+    column: str | None = None
+    """The specimen in whose column of a table it stands."""
 
 
 _NUMBER = r"\d{1,3}(?:[.,]\d{1,2})?"
-_UNIT = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)(?![\w²³^])"
+_UNIT = r"(?:mms?|cms?|millimet(?:er|re)s?|centimet(?:er|re)s?)(?![\w²³^])"
 _BY = r"\s*(?:x|\*|by)\s*"
 _LENGTH = re.compile(
     rf"(?<![\w.,/^+])(?P<a>{_NUMBER})\s?-?(?P<ua>{_UNIT})?(?:{_BY}(?P<b>{_NUMBER})\s?(?P<ub>{_UNIT})?(?:{_BY}(?P<c>{_NUMBER})\s?(?P<uc>{_UNIT})?)?"
@@ -46,14 +49,14 @@ _LENGTH = re.compile(
 )
 _KEY_UNIT = re.compile(r"\((?:in\s+)?(?P<unit>mm|cm)\)\W{0,12}$|\b(?P<unit2>mm|cm)\W{1,4}$|,\s*(?P<unit3>mm|cm)\s*[:|]\s*$")
 _NEVER = re.compile(
-    r"margins?|clear(?:ed|ance)?\b|distan\w*|\bfrom\b|within|closest|nearest|cores?\b|aggregat\w*|specimen(?! (?:a|b|c|d|1|2|3)\b)"
+    r"\b(?:margins?|clear(?:ed|ance)?\b|distan\w*|\bfrom\b|within|closest|nearest|cores?\b|aggregat\w*|specimen(?! (?:a|b|c|d|1|2|3)\b)"
     r"|received|weigh\w*|blocks?\b|slices?|tumou?r bed"
     r"|\bbed\b|cavity|clip|nodes?\b|nodal|deposit|metasta\w*|ultraso\w*|mammo\w*|\bmri\b|radiolog\w*|imaging|x-?ray|skin|ellipse"
     r"|nipple|cysts?\b|field|hpf"
     r"|ink(?:ed)?\b|deep\b|superficial|anterior\b|posterior\b|inferior\b|superior\b|medial\b|lateral\b|fibrofatty|tissue|strips?"
     r"|pieces?|fragments?|labell?ed|diameter of the core"
     r"|extranodal|extracapsular|prior|previous|clinical|on us\b|usg|palpa\w*|length|scar\b|implant|away|fibrous area|area of fibrosis"
-    r"|thickening|gauge|shav\w*|re-?excision|satellite skin|threshold|fixation"
+    r"|thickening|gauge|shav\w*|re-?excision|satellite skin|threshold|fixation)"
 )
 _NEVER_AFTER = re.compile(
     r"\s*(?:\(?(?:on|by|at)\s+(?:the\s+)?(?:us\b|ultra\w*|mammo\w*|mri|imaging|usg)|from\b|away|to the (?:closest|nearest|margin|deep"
@@ -75,10 +78,11 @@ _TUMOUR = re.compile(
     r"(?:tumou?r|lesion|carcinoma|cancer|mass|neoplasm|growth)\W{0,3}(?:\w+\W+){0,3}?(?:size|diameter|dimensions?|extent|measur\w*)"
     r"|(?:size|diameter|dimensions?|extent)\W{0,3}(?:\w+\W+){0,4}?"
     r"(?:tumou?r|lesion|carcinoma|focus|foci)|(?:^\s*|[\n;,.]\s*|\|\s*)(?:max\w*\s+|greatest\s+|largest\s+|pathologic\w*\s+"
-    r"|microscopic\s+|histologic\w*\s+)*(?:size|extent|sizes|diameter|dimension)\b|focus measur\w*|\bfoc(?:us|i)\s*#?\d?\s*[:=]"
+    r"|microscopic\s+|histologic\w*\s+)*(?:size|extent|sizes|diameter|dimension)\b|foc(?:us|i)\s+(?:\w+\s+){0,2}measur\w*|\bfoc(?:us|i)\s*#?\d?\s*[:=]"
     r"|largest focus|extent\b|spans?|spanning"
     r"|over an area|focality[^\n]{0,40}sizes?|sizes?\s*[:=]"
 )
+_ACROSS = re.compile(r"(?:over|across|spanning|spans|extending (?:over|for)|measur\w*|scattered over)\s*(?:a|an|about|approximately|up to|~|area of|\s)*$")
 _ONLY_ON_CORES = re.compile(
     r"(?:tumou?r|invasive|carcinoma|lesion|cancer|dcis)[\w\s(),]{0,30}(?:size|dimension|diameter)|(?:size|dimension"
     r"|diameter)[\w\s]{0,20}(?:tumou?r|carcinoma|invasive|focus)|linear extent of (?:the )?(?:tumou?r|invasive|carcinoma)"
@@ -86,12 +90,12 @@ _ONLY_ON_CORES = re.compile(
 _LOOK_BACK = 90
 
 
-def find_sizes(lower: str, mentions: Sequence[Mention], *, is_core: bool) -> list[Size]:
+def find_sizes(lower: str, mentions: Sequence[Mention], tables: Sequence[Table] = (), *, is_core: bool) -> list[Size]:
     """Every length of the text that is a tumour's, in order. On cores (``is_core``) only one that is called a tumour's dimension counts."""
     if "mm" not in lower and "cm" not in lower and "imet" not in lower:
         return []
     starts = [mention.start for mention in mentions]
-    found = []
+    found = _cell_sizes(lower, tables) if tables and not is_core else []
     for match in _LENGTH.finditer(lower):
         value = _largest(match, lower)
         if value is None or not 0 < value <= 300:
@@ -99,6 +103,22 @@ def find_sizes(lower: str, mentions: Sequence[Mention], *, is_core: bool) -> lis
         size = _size(lower, match, value, mentions, starts, is_core=is_core)
         if size is not None:
             found.append(size)
+    return sorted(found, key=lambda size: size.start)
+
+
+_CELL = re.compile(rf"\W*(?P<value>{_NUMBER})(?:{_BY}{_NUMBER})*\s?(?P<unit>{_UNIT})?")
+
+
+def _cell_sizes(lower: str, tables: Sequence[Table]) -> list[Size]:
+    found = []
+    for table in tables:
+        for cell in (cell for cell in table.cells if cell.key == "size"):
+            match = _CELL.match(lower, cell.start, cell.end)
+            head = lower[table.headers[0][0] : table.headers[0][1]]
+            unit = (match["unit"] or ("cm" if re.search(r"\bcm\b", head) else "mm" if re.search(r"\bmm\b", head) else None)) if match else None
+            if match is not None and unit is not None:
+                value = round(float(match["value"].replace(",", ".")) * (10 if unit.startswith("c") else 1), 3)
+                found.append(Size(value_mm=value, start=cell.start, end=match.end(), measured=Measured.TUMOUR, column=cell.owner))
     return found
 
 
@@ -170,6 +190,8 @@ def _owner(lower: str, mentions: Sequence[Mention], starts: Sequence[int], sente
 def _measured(before: str, after: str, owner: Mention | None) -> Measured | None:
     if _WHOLE.search(before):
         return Measured.WHOLE
+    if owner is not None and owner.is_invasive and _ACROSS.search(before) and owner.start < owner.end:
+        return Measured.INVASIVE
     if _INVASIVE.search(before):
         return Measured.IN_SITU if _IN_SITU.search(before[-40:]) and not _INVASIVE.search(before[-40:]) else Measured.INVASIVE
     if _IN_SITU.search(before) or (owner is not None and owner.histology == "dcis"):

@@ -16,7 +16,7 @@ from weakbox.extractors.grammar.breast.pathology_receptors import Receptor, betw
 from weakbox.extractors.grammar.breast.pathology_size import Size, size_of
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
-from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
@@ -40,6 +40,13 @@ _NODE_COUNT = re.compile(
     r"|three|four|five|six|seven|eight|nine|ten)\b(?!\s*(?:mm|cm|%|/))"
 )
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
+_SHORT_SIDE = re.compile(
+    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|axill\w*|sentinel|sln\w*|lymph|nodes?|wle|lumpectomy"
+    r"|mastectomy|mx\b|core|bx|biops\w+|excision|hook-?wire|wire|vab\w*|vae|fna\w*|cavity|(?:sup|inf|med|lat|ant|post|int)\b\.?"
+    r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
+    r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
+    r"|stereo\w*|uss?\b|u/s|mri)\b)"
+)
 
 
 def rank(role: Role) -> int:
@@ -111,13 +118,19 @@ class Reader:
         """Side, quadrant and clock that a stretch names first."""
         facts: Facts = {}
         sides = find_sides(self.lower, start, end)
+        short = _SHORT_SIDE.search(self.text, start, end)
+        if short is not None and (not sides or short.start("side") < sides[0].start):
+            value = "left" if short["side"][0] in "lL" else "right"
+            facts["side"] = Fact(value=value, spans=(short.span("side"),), confidence=0.93, rule="side")
+            sides = []
         if sides:
             facts["side"] = Fact(value=sides[0].value, spans=((sides[0].start, sides[0].end),), rule="side")
-        stated = _SIDE_FIELD.search(self.lower, start, end) if not sides else None
+        stated = _SIDE_FIELD.search(self.lower, start, end) if "side" not in facts else None
         if stated is not None:
             value = "left" if stated["side"].startswith("l") else "right"
             facts["side"] = Fact(value=value, spans=(stated.span("side"),), rule="side")
         quadrants = find_quadrants(self.lower, start, end)
+        quadrants = [word for word in quadrants if word.value != "axillary_tail"] or quadrants
         if quadrants and len({word.value for word in quadrants}) == 1:
             facts["quadrant"] = Fact(value=quadrants[0].value, spans=((quadrants[0].start, quadrants[0].end),), rule="quadrant")
         clocks = find_clocks(self.lower, start, end)
@@ -133,8 +146,9 @@ Placed = TypeVar("Placed", Grade, Size)
 
 
 def _inside(found: Sequence[Placed], start: int, end: int) -> Sequence[Placed]:
-    """Those that begin in ``start:end``; they are in order."""
-    return found[bisect_left(found, start, key=lambda one: one.start) : bisect_left(found, end, key=lambda one: one.start)]
+    """Those that begin in ``start:end`` and in no column of another specimen; they are in order."""
+    inside = found[bisect_left(found, start, key=lambda one: one.start) : bisect_left(found, end, key=lambda one: one.start)]
+    return [one for one in inside if one.column is None]
 
 
 Reading = tuple[Role, int, Facts]
@@ -148,6 +162,8 @@ class Entry:
     ordinals: tuple[int, ...]
     position: int
     is_node: bool = False
+    heads: list[tuple[Passage, str]] = field(default_factory=list)
+    """The headings that name it, with their passages."""
     readings: list[Reading] = field(default_factory=list)
     members: list[Facts] = field(default_factory=list)
     places: Facts = field(default_factory=dict)
@@ -165,7 +181,8 @@ def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
     read = [(block, _read_block(reader, block, is_node=_is_node(reader, block, nodes))) for block in blocks]
     entries: list[Entry] = []
     for block, facts in sorted(read, key=lambda pair: (rank(pair[0].passage.role), pair[0].start)):
-        _place(reader, entries, block, facts, is_node=_is_node(reader, block, nodes))
+        heading = reader.lower[slice(*block.heading)] if block.heading else ""
+        _place(entries, block, facts, (block.passage, heading), is_node=_is_node(reader, block, nodes))
     return sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
 
 
@@ -188,7 +205,9 @@ def _names_a_node(head: str) -> bool:
 def _is_node(reader: Reader, block: Block, nodes: set[tuple[int, ...]]) -> bool:
     if block.label is not None:
         return block.label.ordinals in nodes
-    return block.heading is not None and _names_a_node(reader.lower[slice(*block.heading)])
+    if block.heading is None:
+        return _names_a_node(reader.lower[block.start : reader.head_end(block.start, block.end)][:90])
+    return _names_a_node(reader.lower[slice(*block.heading)])
 
 
 def _read_block(reader: Reader, block: Block, *, is_node: bool) -> Facts:
@@ -221,12 +240,20 @@ def _block_places(reader: Reader, block: Block, *, is_node: bool) -> Facts:
 _SUPPORTING = (Role.GROSS, Role.ADDENDUM, Role.COMMENT, Role.AMENDMENT)
 
 
-def _place(reader: Reader, entries: list[Entry], block: Block, facts: Facts, *, is_node: bool) -> None:
+def _is_sibling(entry: Entry, head: tuple[Passage, str]) -> bool:
+    """Whether the same passage names both by headings with words of their own ("skin of nipple, punch" beside "mass, excision")."""
+    words = set(re.findall(r"[a-z]{3,}|\d+", head[1]))
+    same = [set(re.findall(r"[a-z]{3,}|\d+", heading)) for passage, heading in entry.heads if passage is head[0]]
+    return bool(words) and any(words - own and own - words for own in same)
+
+
+def _place(entries: list[Entry], block: Block, facts: Facts, head: tuple[Passage, str], *, is_node: bool) -> None:
     reading = (block.passage.role, block.passage.order, facts)
     ordinals = block.label.ordinals if block.label else ()
     for entry in entries:
-        if entry.ordinals == ordinals and (ordinals or _is_same_site(entry, facts, is_node=is_node)):
+        if entry.ordinals == ordinals and (ordinals or (_is_same_site(entry, facts, is_node=is_node) and not _is_sibling(entry, head))):
             entry.readings.append(reading)
+            entry.heads.append(head)
             entry.places = {**_only_places(facts), **entry.places}
             return
     own = set(ordinals)
@@ -243,7 +270,7 @@ def _place(reader: Reader, entries: list[Entry], block: Block, facts: Facts, *, 
     if entries and (block.passage.role in _SUPPORTING or (bool(ordinals) != has_labels)):
         return
     entries.append(
-        Entry(label=_label(block), ordinals=ordinals, position=block.start, is_node=is_node, readings=[reading], places=_only_places(facts))
+        Entry(label=_label(block), ordinals=ordinals, position=block.start, is_node=is_node, heads=[head], readings=[reading], places=_only_places(facts))
     )
 
 
@@ -270,11 +297,12 @@ def merge(readings: Sequence[Reading]) -> Facts:
     merged: Facts = {}
     for role, _, facts in ordered:
         is_amended = bool(ordered) and ordered[0][0] is Role.AMENDMENT and role is not Role.AMENDMENT
-        merged = _merged(merged, facts, role, conflict="superseded" if is_amended else "conflict")
+        is_form = bool(ordered) and ordered[0][0] is Role.SYNOPTIC
+        merged = _merged(merged, facts, role, conflict="superseded" if is_amended else "conflict", is_form=is_form)
     return merged
 
 
-def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str) -> Facts:
+def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str, is_form: bool) -> Facts:
     """What a worse passage says, as far as it speaks of the same diagnosis; words for a place may differ between passages."""
     known, own = merged.get("diagnosis"), facts.get("diagnosis")
     taken = {name: fact for name, fact in facts.items() if name not in PLACES or name not in merged or name == "side"}
@@ -288,7 +316,9 @@ def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str) -> Facts:
             return {**combine(merged, markers, conflict=conflict), **flagged}
         merged = {name: fact for name, fact in merged.items() if name not in ("diagnosis", "histology")}
     typed = merged.get("histology")
-    if typed is not None and typed.rule == GENERIC and "histology" in taken and taken["histology"].rule != GENERIC:
+    if typed is not None and typed.value == "dcis" and role in (Role.MICROSCOPY, Role.FREE) and _is_invasive(facts) and is_form:
+        merged = {**merged, "histology": facts["histology"]}
+    elif typed is not None and typed.rule == GENERIC and "histology" in taken and taken["histology"].rule != GENERIC:
         merged = {**merged, "histology": taken["histology"]}
     if known is not None and known.value != "malignant":
         taken = {name: fact for name, fact in taken.items() if name not in ("grade", "tumor_size_mm")}
@@ -299,6 +329,38 @@ def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str) -> Facts:
         loose = (*loose, "side")
     settled = {name: fact for name, fact in taken.items() if not (name in loose and name in merged)}
     return combine(merged, settled, conflict=conflict)
+
+
+_REVIEWED = re.compile(r"diagnos|deeper|levels|additional sections|further sections|re-?cut|consult|review|identified|confirm|seen|present")
+
+
+def _is_graver(reader: Reader, known: Facts, facts: Facts, stretch: Stretch) -> bool:
+    """Whether an addendum reports an invasive carcinoma where there was none, found on looking again."""
+    histology, diagnosis = known.get("histology", _NOTHING).value, known.get("diagnosis", _NOTHING).value
+    is_less = diagnosis in ("benign", "high_risk", "insufficient") or histology == "dcis"
+    return is_less and _is_invasive(facts) and _REVIEWED.search(reader.lower, stretch.start, stretch.end) is not None
+
+
+def with_bracketed_places(reader: Reader, entries: list[Entry], stretches: Sequence[Stretch]) -> list[Entry]:
+    """Places that a list gives before the label in brackets: "right upper inner (specimen 1) and left lower outer (specimen 2)"."""
+    for stretch in stretches:
+        if stretch.role in (Role.FREE, Role.SPECIMEN_LIST) or (stretch.role is Role.DIAGNOSIS and stretch.after is None):
+            start = stretch.start
+            for match in _IN_BRACKETS.finditer(reader.text, stretch.start, stretch.end):
+                places = reader.places(max(start, reader.lower.rfind(". ", start, match.start()) + 1), match.start())
+                start = match.end()
+                for entry in entries:
+                    if places and _is_named(entry, (match["id"],)):
+                        missing = {name: fact for name, fact in places.items() if name not in entry.facts}
+                        entry.readings.append((Role.SPECIMEN_LIST, 0, missing))
+    return entries
+
+
+_IN_BRACKETS = re.compile(r"[(\[](?:(?i:specimens?|parts?|pots?|jars?|containers?|samples?|site)\s*(?:no\.?\s*)?)?(?P<id>[A-Z]|\d{1,2}|[IVX]{1,4})[)\]]")
+
+
+def _is_invasive(facts: Facts) -> bool:
+    return facts.get("histology", _NOTHING).rule == "invasive"
 
 
 def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Stretch]) -> list[Entry]:
@@ -315,6 +377,9 @@ def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Str
         facts = reader.read(stretch.start, stretch.end, is_node=entry.is_node)
         if stretch.role in (Role.GROSS, Role.SPECIMEN_LIST):
             facts = {}
+        elif stretch.role is Role.ADDENDUM and _is_graver(reader, known[index], facts, stretch):
+            entry.readings.append((Role.AMENDMENT, stretch.order, facts))
+            continue
         elif stretch.role in (Role.ADDENDUM, Role.COMMENT) and index in diagnosed:
             facts = {
                 name: fact for name, fact in facts.items() if name in MARKERS or (name == "diagnosis" and _is_raised(known[index], fact))
@@ -333,6 +398,37 @@ def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Str
         if "diagnosis" in facts:
             diagnosed.add(index)
     return entries
+
+
+def with_columns(reader: Reader, entries: list[Entry]) -> list[Entry]:
+    """What stands in a table's columns goes to the specimens that name them."""
+    columns: dict[str, Facts] = {}
+    for receptor in reader.receptors:
+        if receptor.owner is not None:
+            columns[receptor.owner] = {**receptor_facts([receptor]), **columns.get(receptor.owner, {})}
+    for grade in reader.grades:
+        if grade.column is not None:
+            fact = Fact(value=grade.value, spans=((grade.start, grade.end),), rule="table")
+            columns[grade.column] = {"grade": fact, **columns.get(grade.column, {})}
+    for size in reader.sizes:
+        if size.column is not None and (fact := size_of([size], is_in_situ=False)) is not None:
+            columns[size.column] = {"tumor_size_mm": fact, **columns.get(size.column, {})}
+    tumours = [entry for entry in entries if _is_tumour(entry, entry.facts)]
+    for name, facts in columns.items():
+        owners = [entry for entry in entries if _is_named(entry, (name,)) or _stands_at(entry, name)]
+        owners = owners or (tumours if len(tumours) == 1 and len(columns) == 1 else [])
+        for entry in owners[:1]:
+            is_tumour = _is_tumour(entry, entry.facts)
+            entry.readings.append((Role.SYNOPTIC, 0, facts if is_tumour else {n: f for n, f in facts.items() if n in MARKERS}))
+    return entries
+
+
+def _stands_at(entry: Entry, words: str) -> bool:
+    """Whether a column is headed by the place of a specimen."""
+    sides, clocks = {word.value for word in find_sides(words)}, {clock.value for clock in find_clocks(words)}
+    facts = entry.facts
+    side, clock = facts.get("side", _NOTHING).value, facts.get("clock", _NOTHING).value
+    return bool(sides or clocks) and not entry.is_node and (not sides or side in sides) and (not clocks or clock in clocks)
 
 
 def _is_raised(stated: Facts, diagnosis: Fact) -> bool:
@@ -433,9 +529,36 @@ def _only_place(reader: Reader, stretches: Sequence[Stretch], name: str) -> Fact
     found = [
         facts[name]
         for stretch in stretches
-        if stretch.role in (Role.SPECIMEN_LIST, Role.FREE) and name in (facts := reader.places(stretch.start, stretch.end))
+        if (stretch.role in (Role.SPECIMEN_LIST, Role.FREE) or (stretch.role is Role.DIAGNOSIS and stretch.after is None))
+        and name in (facts := reader.places(stretch.start, stretch.end))
     ]
     return replace(found[0], confidence=0.75, rule="header") if len({fact.value for fact in found}) == 1 else None
+
+
+def with_markers_of_tumour(specimens: list[Facts], are_nodes: Sequence[bool]) -> list[Facts]:
+    """Markers that stand below a specimen without a tumour are those of the one tumour that has none."""
+    tumours = [
+        index
+        for index, (facts, is_node) in enumerate(zip(specimens, are_nodes, strict=True))
+        if not is_node and facts.get("diagnosis", _NOTHING).value == "malignant"
+    ]
+    if len(tumours) != 1 or any(name in specimens[tumours[0]] for name in MARKERS):
+        return specimens
+    marked = [index for index, facts in enumerate(specimens) if index != tumours[0] and any(name in facts for name in MARKERS)]
+    if len(marked) != 1:
+        return specimens
+    found = {name: fact for name, fact in specimens[marked[0]].items() if name in MARKERS}
+    rest = [{name: fact for name, fact in facts.items() if name not in MARKERS} for facts in specimens]
+    return [{**facts, **found} if index == tumours[0] else facts for index, facts in enumerate(rest)]
+
+
+def with_common_side(specimens: list[Facts]) -> list[Facts]:
+    """Tissue named without a side beside specimens of one side (a margin, a node) is of that side."""
+    stated = [facts["side"] for facts in specimens if "side" in facts]
+    if not stated or len(stated) == len(specimens) or len({fact.value for fact in stated}) != 1 or stated[0].value == "bilateral":
+        return specimens
+    side = replace(stated[0], confidence=0.7, rule="siblings")
+    return [facts if "side" in facts else {**facts, "side": side} for facts in specimens]
 
 
 def _less_sure(facts: Facts) -> Facts:

@@ -37,7 +37,7 @@ _SIDE = re.compile(
 )
 _SHORT_SIDE = re.compile(
     r"(?<![\w/+-])(?:(?P<left>l)|(?P<right>r))(?=[:.]?\s?(?:1[0-2]|[1-9])(?::[0-5]0|\s?o'?\s?clock|h\d{0,2}\b)"
-    r"|[:.,]?\s(?:[ul][oi]q\b|upper\b|lower\b|outer\b|inner\b|axilla|retro|sub-?areol|mlo\b|cc\b))|"
+    r"|[:.,]?\s(?:[ul][oi]q\b|upper\b|lower\b|outer\b|inner\b|axilla|retro|sub-?areol|mlo\b|cc\b|bi-?rads))|"
     r"(?<=uoq |uiq |loq |liq )(?:(?P<left_last>l)|(?P<right_last>r))\b"
 )
 _NOT_SIDE = re.compile(
@@ -64,7 +64,7 @@ def find_sides(lower: str, start: int = 0, end: int | None = None) -> list[Place
 
 _UPPER = r"(?:upper|superior|supero|sup\.?|cranial|cranio|top)"
 _LOWER = r"(?:lower|inferior|infero|inf\.?|caudal|caudo|bottom)"
-_OUTER = r"(?:outer|lateral|latero|external|externo|exterior|lat\.?)"
+_OUTER = r"(?:[o0]uter|lateral|latero|external|externo|exterior|lat\.?)"
 _INNER = r"(?:inner|medial|medio|internal|interno|interior|med\.?)"
 _BETWEEN = r"(?:\s?-\s?|\s?/\s?|,?\s+(?:(?:left|right|breast|quadrants?|and|of|the)\s+){0,2}|)"
 
@@ -79,15 +79,15 @@ _QUADRANT = re.compile(
     r"right )?(?:both |two )?"
     r"(?:upper|lower|outer|inner|lateral|medial|superior|inferior|external|internal)(?:[ -](?:outer|inner))?\b"
     r"(?: quadrants?)?(?: and (?:the )?(?:upper|lower|outer|inner)(?:[ -](?:outer|inner)))?(?: quadrants?)?)"
-    rf"|(?P<upper_outer>{_both(_UPPER, _OUTER)}|uoq|o?uoq|soq|seq|qse\b|qss\b(?!\w)|u\.o\.q\.?)"
-    rf"|(?P<upper_inner>{_both(_UPPER, _INNER)}|uiq|u\.i\.q\.?)"
-    rf"|(?P<lower_outer>{_both(_LOWER, _OUTER)}|loq|l\.o\.q\.?)"
-    rf"|(?P<lower_inner>{_both(_LOWER, _INNER)}|liq|l\.i\.q\.?)"
+    rf"|(?P<upper_outer>{_both(_UPPER, _OUTER)}|(?<=[lr]t )c[- ]area|uoq|o?uoq|soq|seq|qse\b|qss\b(?!\w)|u\.o\.q\.?)"
+    rf"|(?P<upper_inner>{_both(_UPPER, _INNER)}|(?<=[lr]t )a[- ]area|uiq|u\.i\.q\.?)"
+    rf"|(?P<lower_outer>{_both(_LOWER, _OUTER)}|(?<=[lr]t )d[- ]area|loq|l\.o\.q\.?)"
+    rf"|(?P<lower_inner>{_both(_LOWER, _INNER)}|(?<=[lr]t )b[- ]area|liq|l\.i\.q\.?)"
     r"|(?P<subareolar>(?:sub|retro)[- ]?(?:areolar|mam+illary|nipple)|"
     r"(?:behind|beneath|under|below|directly (?:behind|under)|deep to|posterior to|immediately (?:behind|deep to)) (?:the )?"
     r"(?:left |right )?(?:nipple|areola)(?:[ -]areolar complex)?)"
     r"|(?P<axillary_tail>axillary (?:tail|process|extension)|tail of spence|spence'?s tail|prolongation axillary|tail axillary)"
-    r"|(?P<central>central(?:ly)?(?=[ ,.;)]| in)(?= (?:breast|portion|part|region|third|aspect|quadrant|area|left|right|location|zone|"
+    r"|(?P<central>(?<!outer )(?<!inner )(?<!upper )(?<!lower )central(?:ly)?(?=[ ,.;)]| in)(?= (?:breast|portion|part|region|third|aspect|quadrant|area|left|right|location|zone|"
     r"to the)|"
     r" in the (?:left|right)| within the|[,.;)]|$| at)(?! (?:zone of (?:echo|fat|enh)|depth))|"
     r"(?:quadrant|region|breast|portion|part|zone) central(?:ly)?\b|mid-?central)"
@@ -114,7 +114,7 @@ _HOUR = r"(?:1[0-2]|0?[1-9])"
 _CLOCK = re.compile(
     rf"(?=\d)(?<![\d.,/:+x-])(?<![\d] )(?P<hour>{_HOUR})"
     rf"(?:(?P<colon>:(?P<minute>[0-5]\d)(?!\d|:\d)(?!\s?(?:am|pm|a\.m|p\.m|hrs?|hours?|h\b|uhr|utc)))?"
-    rf"(?P<range>\s?(?:-|to|/|and|or|~)\s?(?P<second>{_HOUR})(?::(?P<second_minute>[0-5]\d))?)?"
+    rf"(?P<range>\s?(?:-|to|/|and|or|~|&)\s?(?P<second>{_HOUR})(?::(?P<second_minute>[0-5]\d))?)?"
     r"(?P<word>\s?-?(?:(?:o|0)'?\s?-?\s?cloc?k|oc\b|o'c\b|clock\b|h(?P<half>[0-3]0)?\b(?! ?\.?(?:after|ago|later))|uhr\b|"
     r"hours? position))?)"
 )
@@ -175,13 +175,15 @@ def _clocks_of(match: re.Match[str], lower: str) -> list[PlaceNumber]:
         end = match.end() if match["second"] is None else match.start("range")
         return [PlaceNumber(match.start(), end, first)]
     second = _hours(match["second"], match["second_minute"] or match["half"])
-    if (second - first) % 12 > 2 and _LISTED.match(match["range"]):
+    apart = 1 if _AND.match(match["range"]) and not lower.endswith("between ", 0, match.start()) else 2
+    if (second - first) % 12 > apart and _LISTED.match(match["range"]):
         return [PlaceNumber(match.start(), match.end("hour"), first), PlaceNumber(match.start("second"), match.end(), second)]
     return [PlaceNumber(match.start(), match.end(), _middle(first, second), is_range=True)]
 
 
 _DIAL_MINUTES = ("00", "15", "30", "45")
-_LISTED = re.compile(r"\s?(?:and|or|/)")
+_LISTED = re.compile(r"\s?(?:and|or|/|&)")
+_AND = re.compile(r"\s?(?:and|&)")
 
 
 def _hours(hour: str, minute: str | None) -> float:
@@ -206,17 +208,18 @@ _NIPPLE = re.compile(
     r"(?:above|below|inferior to|superior to|lateral to|medial to|deep to|behind|posterior to|cranial to|caudal to) (?:the )?(?:left |"
     r"right )?nipple|"
     r"nipple distance)"
+    r"|(?<=o'clock )(?P<slot>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)|(?<=o'clock, )(?P<slot_after_comma>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)"
     r"|(?P<cfn>\d{1,2}(?:[.,]\d)?)\s?c?m?\s?fn\b)"
-    r"|\bn\s?\+\s?(?P<plus>\d{1,2}(?:[.,]\d)?)(?:\s?(?P<plus_unit>cm|mm))?(?![\d])"
+    r"|\bn(?:\s?\+\s?|(?<=h n)|(?<=clock n)|(?<=:\d\d n))(?P<plus>\d{1,2}(?:[.,]\d)?)(?:\s?(?P<plus_unit>cm|mm))?(?![\d])"
     rf"|\b(?:nipple[- ]?(?:to[- ]?(?:lesion|mass)[- ]?)?distance|distance (?:from|to) (?:the )?nipple|distance nipple|(?:from|to|"
     rf"off) (?:the )?nipple|dfn|nld|fn|"
-    rf"n-?d\b|mam+illary distance|nipple)(?: distance)?(?: (?:is|of|approximately|about|at))*\s*[:=]?\s*(?:\((?P<head_unit>cm|"
+    rf"n-?[dt]\b|mam+illary distance|nipple)(?: distance)?(?: (?:is|of|approximately|about|at))*\s*[:=]?\s*(?:\((?P<head_unit>cm|"
     rf"mm)\)\s*[:=]?\s*)?"
     r"(?:is |of |approximately |about |~)?(?P<after>\d{1,3}(?:[.,]\d{1,2})?)(?:\s?(?P<after_unit>cms?|mms?)\b)?(?![\d.,]\d|\s?x)"
 )
 
 
-_NIPPLE_GATE = ("nipple", "fn", "f.n", "n+", "n +", "nld", "n-d", "nd ", "mamil", "mammil", "nac")
+_NIPPLE_GATE = ("nipple", "fn", "f.n", "n+", "n +", "nld", "n-d", "nd ", "nt ", "n-t", "h n", "k n", "0 n", "cm:", "cm :", "mamil", "mammil", "nac")
 
 
 def find_nipple_distances(lower: str, start: int = 0, end: int | None = None) -> list[PlaceNumber]:
@@ -240,6 +243,8 @@ def _distance_of(match: re.Match[str]) -> PlaceNumber | None:
     group = match.groupdict()
     if group["before"]:
         value, unit = group["before_high"] or group["before"], group["before_unit"]
+    elif group["slot"] or group["slot_after_comma"]:
+        value, unit = group["slot"] or group["slot_after_comma"], "cm"
     elif group["cfn"] or group["plus"]:
         value, unit = group["cfn"] or group["plus"], group["plus_unit"] or "cm"
     else:

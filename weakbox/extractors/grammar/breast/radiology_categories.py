@@ -94,7 +94,7 @@ _NOW = re.compile(
 )
 _ANY_NAME = re.compile(rf"{_NAME}|\bacr\b|\bcategory\b|\bassessment\b")
 _DENSITY_BEFORE = re.compile(r"(?:densit\w*|composition|tissue(?: type)?|parenchym\w*|pattern|fibroglandular|type)[^.;\n]{0,18}$")
-_DENSITY_AFTER = re.compile(r"\s*(?:breast )?(?:densit|composition|parenchym)")
+_DENSITY_AFTER = re.compile(r"[ \t]*(?:breast )?(?:densit|composition|parenchym)")
 _PRIOR = re.compile(
     r"(?:\b(?:previous(?:ly)?|prior(?:ly)?|formerly|earlier|initial(?:ly)?|originally|last (?:year|exam\w*|mammogra\w+|study|time)|old|"
     r"from|downgraded from|upgraded from|"
@@ -135,6 +135,8 @@ def find_categories(lower: str) -> list[CategoryMention]:
                 continue
             _take(found, match, lower, is_bare=is_bare)
     _take_sided(found, lower)
+    _take_listed(found, lower)
+    _take_columns(found, lower)
     return sorted(found, key=lambda mention: mention.start)
 
 
@@ -228,6 +230,51 @@ def _take_sided(found: list[CategoryMention], lower: str) -> None:
                     found.append(CategoryMention(value=value, start=match.start(), end=match.end(), side=side, is_bare=True))
 
 
+_LEVEL_LINE = re.compile(
+    rf"[ \t*_#>-]*(?P<side>right|left|both|bilateral|r|l|rt|lt|exam(?:ination)?|overall|final|study)(?: breasts?| side)?[ \t*_]*[:=-]+[ \t*_]*(?:category )?"
+    rf"(?P<cat>[0-6])[ \t]?(?P<sub>[abc])?{_TAIL}(?=[ \t*_]*(?:$|[-(,;.]|negative|benign|suspicious|known|highly|incomplete|probably))"
+)
+_LEVEL_TITLE = re.compile(r"assess|categor|bi-?rads|\bacr\b|\bscore")
+
+
+def _take_listed(found: list[CategoryMention], lower: str) -> None:
+    """A title such as "Breast-level assessment" and under it one line a breast: "Right: 3 - probably benign"."""
+    is_listing, position = False, 0
+    for line in lower.split("\n"):
+        match = _LEVEL_LINE.match(line) if is_listing else None
+        if match is not None:
+            start = position + match.start("cat")
+            if not any(mention.start <= start < mention.end for mention in found):
+                value = _category(match["cat"], match["sub"]) or match["cat"]
+                words = match["side"]
+                side = None if words[0] not in "rlb" else _SIDE_VALUE.get(words, "bilateral")
+                found.append(CategoryMention(value=value, start=start, end=position + match.end(), side=side, is_bare=True))
+        elif line.strip():
+            is_listing = bool(_LEVEL_TITLE.search(line)) and len(line) < 60
+        position += len(line) + 1
+
+
+_SIDE_COLUMNS = re.compile(
+    r"(?m)^[ \t|*_]*(?P<first>right|left|rt|lt|r|l)(?: breast)?[*_]*(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<second>right|left|rt|lt|r|l)(?: breast)?[ \t|*_]*$"
+)
+_COLUMN_SCORES = re.compile(
+    r"(?m)^[ \t|*_]*(?:acr )?(?:bi-?rads|category|assessment|final)[^|\n\d]{0,24}?[*_]*(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<first>[0-6][abc]?)\b[^|\n\d]{0,40}?"
+    r"(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<second>[0-6][abc]?)\b"
+)
+
+
+def _take_columns(found: list[CategoryMention], lower: str) -> None:
+    """ "BI-RADS | 1 | 2" in a table that has a column for each breast."""
+    head = _SIDE_COLUMNS.search(lower)
+    row = _COLUMN_SCORES.search(lower, head.end()) if head else None
+    if head is None or row is None:
+        return
+    found[:] = [mention for mention in found if not row.start() <= mention.start < row.end()]
+    for name in ("first", "second"):
+        value = _category(row[name][0], row[name][1:]) or row[name][0]
+        found.append(CategoryMention(value=value, start=row.start(name), end=row.end(name), side=_SIDE_VALUE[head[name]], is_bare=True))
+
+
 _LINE_STOP = re.compile(r"\n|\.\s+(?!(?:left|right|l|r)\b)")
 
 
@@ -245,7 +292,8 @@ _DENSITY = re.compile(
     rf"(?:\(?{_LETTER}\)?(?:\s?(?:-|/|to)\s?(?P<high>[a-d]|[1-4])\b)?)(?![\w]|[.,]\d|\s?(?:mm|cm|%|x\s?\d))"
 )
 _DENSITY_CODE = re.compile(
-    r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|density)\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
+    r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|density|dense(?= ?[(:])|fatty(?= ?[(:])|tissue(?= ?[(:])|parenchyma(?= ?[(:])|glandular(?= ?\()"
+    r"|densities(?= ?\()|fat(?= ?\())\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
     r"tissue|is)\b|\s){0,10}\(?"
     r"(?P<letter>[a-d])\)?(?:\s?(?:-|/|to)\s?(?P<high>[b-d])\b)?(?![\w'+]|\.\d|\s(?:mass|lesion|nodule|cyst|small|few|single|new|focal|"
     r"benign|suspicious|simple))"

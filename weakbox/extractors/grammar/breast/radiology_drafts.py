@@ -53,6 +53,10 @@ class Draft:
     is_disproved: bool = False
     is_titled: bool = False
     """Its clause begins with its bare noun, without an article."""
+    order: int = 0
+    """ "The first", "second mass": its number among findings counted before; 0 where it has none."""
+    links_to: str | None = None
+    """The kind that it says it corresponds to, where that kind stays the finding's."""
     carries_side: bool = False
     """The side was taken over from a sentence before."""
     flags: list[tuple[str, str]] = field(default_factory=list)
@@ -86,7 +90,9 @@ def quadrant_of(side: FieldValue | None, clock: FieldValue | None) -> frozenset[
 
 def agreement(left: Draft, right: Draft) -> float | None:
     """How much two drafts speak for one finding; None where they cannot be one."""
-    total = 0.0
+    total = 1.0 if left.order and left.order == right.order else 0.0
+    if left.order and right.order and left.order != right.order:
+        return None
     for compare in (_labels, _sides, _kinds, _clocks, _quadrants, _distances, _sizes, _categories):
         points = compare(left, right)
         if points is None:
@@ -119,9 +125,18 @@ def _kinds(left: Draft, right: Draft) -> float | None:
         return 0.7
     if first == second:
         return 1.2
+    if {first, second} == {"mass", "calcifications"} and (left.links_to or right.links_to):
+        return 1.0
+    if "lymph_node" in (first, second) and not (_is_placed(left) or _is_placed(right)):
+        return None
     if frozenset((str(first), str(second))) in _OFTEN_ONE:
         return 0.6 if left.is_linked or right.is_linked or left.modality != right.modality else 0.2
     return 0.3 if left.is_linked or right.is_linked else None
+
+
+def _is_placed(draft: Draft) -> bool:
+    """A node with a place in the breast may have been called a mass."""
+    return draft.get("kind") == "lymph_node" and any(name in draft.values for name in ("clock", "quadrant", "distance_from_nipple_mm"))
 
 
 def _clocks(left: Draft, right: Draft) -> float | None:

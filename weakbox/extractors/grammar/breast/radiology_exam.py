@@ -17,11 +17,11 @@ from weakbox.records.report import SectionKind
 from weakbox.text.sections import TextSection
 
 _MODALITY = re.compile(
-    r"(?P<mri>\b(?:mr|magnetic resonance)[ -]?(?:mammogra\w+|breast|imaging)?\b(?!-?\s?(?:guid|direct))|\bmri\b(?!-?\s?(?:guid|direct))|"
+    r"(?P<mri>\b(?:mr|magnetic resonance)[ -]?(?:mammogra\w+|breast|imaging)?\b(?!-?\s?(?:guid|direct))|\bmri\b(?!-?\s?(?:guid|direct|finding|abnormal|lesion|mass|enhanc|detect|correl|target))|"
     r"\bcemri\b)|"
-    r"(?P<mammography>\bmammo(?:s|gra\w+)?\b|\btomosynthesis|\bdbt\b|\bmammogram\w*|\bcesm\b|\bcontrast[- ]enhanced mammo\w*|"
+    r"(?P<mammography>\bm(?:m|am)?g\b|\bmx\b|\bffdm\b|\bcem\b|\bcedm\b|\btomo\b|\bmlo\b|\bmammo(?:s|gra\w+)?\b|\btomosynthesis|\bdbt\b|\bmammogram\w*|\bcesm\b|\bcontrast[- ]enhanced mammo\w*|"
     r"\bspot compression\b)|"
-    r"(?P<ultrasound>\bultraso\w+(?!-?\s?guid)|\bsono(?:gra\w+|mammogra\w+)?\b(?!-?\s?guid)|\busg\b(?! guid)|\bus(?= (?:breast|axilla|"
+    r"(?P<ultrasound>\bultraso\w+(?!-?\s?guid)|\bsono(?:gra\w+|mammogra\w+)?\b(?!-?\s?guid)|\busg\b(?! guid)|\buss\b(?! guid)|(?<![a-z] )\bus\b(?=[ ]?[+&:/,-])(?!-guid)|(?<=[+&/,;] )us\b(?!-? ?guid)|(?<=[+&/,;])us\b(?!-? ?guid)|\bus(?= (?:breast|axilla|"
     r"bilat|left|right|of|exam|targeted|both|lt|rt|limited|complete))|"
     r"(?<=breast )us\b|(?<=mammo & )us\b|(?<=and )us\b|(?<=\+ )us\b|\babus\b|\bechogra\w+)"
 )
@@ -31,17 +31,19 @@ _NOT_DONE = re.compile(
     r"additional|biopsy|guid\w+|screening program|in (?:19|20)\d\d|(?:19|20)\d\d\b|dated|seen on|known from|recall\w*)\b"
 )
 _DONE = re.compile(
-    r"(?P<ultrasound>\b(?:targeted|directed|focused|focal|same[- ]day|limited|complete|handheld|bilateral|second[- ]look|whole breast|"
+    r"(?P<ultrasound>\b(?:proceeded to|carried out|performed|went on to|underwent|did|undertook|followed by) (?:an? |the |bilateral |targeted )*(?:ultraso\w+|us)\b|"
+    r"\b(?:targeted|directed|focused|focal|same[- ]day|limited|complete|handheld|bilateral|second[- ]look|whole breast|"
     r"high[- ]resolution|breast|right|left)(?: \w+){0,2} (?:ultraso\w+|sonogra\w+|us)\b|"
     r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|usg?)\b(?!-?\s?guid)|\b(?:us|usg|ultraso\w+|"
     r"sonogra\w+) (?:was |is )?(?:shows?|demonstrates?|reveals?|confirms?|performed|identif\w+|examination (?:shows|was)|of the|images)|"
     r"\bsonographically\b)|"
-    r"(?P<mammography>\b(?:on|by|with) (?:the )?(?:mammogra\w+|tomosynthesis|spot compression|magnification)\b|\bmammogra\w+ (?:shows?|"
-    r"demonstrates?|reveals?|confirms?|performed)|\bmammographically\b|\b(?:mlo|cc) (?:and \w+ )?views?\b)|"
-    r"(?P<mri>\b(?:on|by|with) (?:the )?(?:mri|mr)\b|\bmri (?:shows?|demonstrates?|reveals?|confirms?))"
+    r"(?P<mammography>\b(?:proceeded to|carried out|performed|went on to|underwent|attended for|came for|attends for) (?:an? |the |her |his |[a-z]+ ){0,3}mammogra\w+|"
+    r"\b(?:on|by|with) (?:the )?(?:mammogra\w+|tomosynthesis|spot compression|magnification)\b|\bmammogra\w+ (?:shows?|"
+    r"demonstrates?|reveals?|confirms?|performed)|\bmammographically\b|\bmammogra\w+ (?:(?:of|from) (?:the )?(?:same|today)|(?:is|was|were) (?:negative|normal|unremarkable|clear))|\b(?:mlo|cc) (?:and \w+ )?views?\b)|"
+    r"(?P<mri>\b(?:on|by|with) (?:the )?(?:mri|mr)\b(?! (?:finding|abnormal|lesion|mass|enhanc))|\bmri (?:shows?|demonstrates?|reveals?|confirms?))"
 )
 _FEATURES = re.compile(
-    r"(?P<ultrasound>hypo-?echoic|anechoic|hyper-?echoic|echogenic|echotexture|isoechoic|acoustic shadow|"
+    r"(?P<ultrasound>complicated cysts?|simple cysts?|cm fn\b|\bn ?\+ ?\d|hypo-?echoic|anechoic|hyper-?echoic|echogenic|echotexture|isoechoic|acoustic shadow|"
     r"posterior (?:acoustic )?(?:shadow|enhancement)|taller[- ]than[- ]wide|doppler|transducer|sonographic)|"
     r"(?P<mri>background parenchymal enhancement|\bbpe\b|washout|kinetic\w*|gadolin\w+|gadobutrol|subtraction|non-?mass|t1|t2|stir|dwi|"
     r"post-?contrast|fibroglandular tissue:)|"
@@ -76,7 +78,7 @@ def title_zone(view: View, sections: Sequence[TextSection]) -> list[tuple[int, i
     has_findings = any(section.kind is SectionKind.FINDINGS and section.heading is not None for section in sections)
     for section in sections:
         if section.kind is SectionKind.HEADER and (has_findings or section.heading is not None or section.end < len(lower) * 0.5):
-            zones.append((section.start, section.end))
+            zones += _title_like(lower, section.start, section.end)
     lead = len(lower) - len(lower.lstrip())
     first_line = lower.find("\n", lead)
     if (
@@ -86,6 +88,19 @@ def title_zone(view: View, sections: Sequence[TextSection]) -> list[tuple[int, i
         and not re.match(r"(?:clinical|history|indication|reason|compar)", lower[lead:])
     ):
         zones.append((lead, first_line))
+    return zones
+
+
+_SENTENCE_LIKE = re.compile(r"\b(?:is|was|has|have|had|are|were|been|showed|underwent|compared|previous\w*)\b")
+
+
+def _title_like(lower: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The lines of a header that are no sentences."""
+    zones, position = [], start
+    for line in lower[start:end].split("\n"):
+        if len(line) < 160 and not _SENTENCE_LIKE.search(line):
+            zones.append((position, position + len(line)))
+        position += len(line) + 1
     return zones
 
 
@@ -121,10 +136,15 @@ def _add_opening(view: View, found: dict[str, tuple[int, int]]) -> None:
                 found.setdefault(str(match.lastgroup), match.span())
 
 
+_WENT = re.compile(r"proceeded|carried|performed|went|underwent|did|undertook|attend|came|followed")
+_CAME_FOR = re.compile(r"\b(?:attend(?:ed|s)|came|seen|here|presents?) (?:today )?for\b")
+
+
 def _add_done(view: View, found: dict[str, tuple[int, int]], *, is_titled: bool) -> None:
     lower = view.text.lower
     for clause in view.clauses:
-        if clause.role not in (Role.FINDINGS, Role.ADDENDUM) and not (clause.role is Role.IMPRESSION and not is_titled):
+        is_read = clause.role in (Role.FINDINGS, Role.ADDENDUM) or (clause.role is Role.IMPRESSION and not is_titled)
+        if not is_read and not (found == {} and clause.role is Role.CLINICAL and not is_titled and _CAME_FOR.search(view.cut(clause))):
             continue
         for match in _DONE.finditer(lower, clause.start, clause.end):
             name = str(match.lastgroup)
@@ -134,7 +154,7 @@ def _add_done(view: View, found: dict[str, tuple[int, int]], *, is_titled: bool)
                 or (name == "ultrasound" and "mri" in found and "mammography" not in found)
             ):
                 continue
-            if not _NOT_DONE.search(view.cut(clause)):
+            if _WENT.match(match[0]) or not _NOT_DONE.search(view.cut(clause)):
                 found[name] = match.span()
 
 
@@ -193,9 +213,11 @@ class Scored:
     sides: tuple[str, ...]
     is_of_finding: bool
     is_overall: bool
+    is_of_breast: bool = True
+    """A finding's category that also speaks for its breast: in an impression, or where its sentence names the side."""
 
 
-_OVERALL = re.compile(r"\b(?:overall|final|combined|summary|highest|total|exam(?:ination)? (?:category|bi-?rads))\b")
+_OVERALL = re.compile(r"\bexam(?:ination)?\s*[:=]\s*(?=[0-6])|\b(?:overall|final|combined|summary|highest|total|exam(?:ination)? (?:category|bi-?rads))\b")
 
 
 def read_scores(view: View) -> list[Scored]:
@@ -203,11 +225,19 @@ def read_scores(view: View) -> list[Scored]:
     return [scored for clause in view.clauses for scored in _clause_scores(clause, view)]
 
 
+_ADVICE_AFTER = re.compile(r"\s+(?:breast\s+)?(?:diagnostic|targeted|ultraso\w+|mammo\w*|mri|spot|mag\w*|views?|biops\w+|additional|us\b|stereo\w*|mr\b)")
+
+
 def _clause_scores(clause: Clause, view: View) -> list[Scored]:
     mentions = view.categories.within(clause.start, clause.end)
     if not mentions or (clause.role not in READ_ROLES and clause.role is not Role.CONTEXT):
         return []
-    sides = current_sides(view, clause.start, clause.end)
+    lower = view.text.lower
+    sides = [
+        side
+        for side in current_sides(view, clause.start, clause.end)
+        if side.start < mentions[-1].end or not _ADVICE_AFTER.match(lower, side.end)
+    ]
     nouns = find_nouns(clause, view)
     if nouns and all(noun.is_gone for noun in nouns):
         return []
@@ -229,12 +259,27 @@ def _clause_scores(clause: Clause, view: View) -> list[Scored]:
         is_overall = bool(_OVERALL.search(lead[lead.rfind("\n") + 1 :])) and own is None and not values
         if own is not None:
             values = {own}
-        elif not values and clause.side is not None and not is_overall and not clause.is_side_titled:
+        elif not values and clause.side is not None and not is_overall and not (clause.is_side_titled or clause.is_side_inline):
             values = {clause.side.value}
         scored.append(
-            Scored(mention=mention, clause=clause, sides=_expanded(values), is_of_finding=has_noun and own is None, is_overall=is_overall)
+            Scored(
+                mention=mention,
+                clause=clause,
+                sides=_expanded(values),
+                is_of_finding=has_noun and own is None,
+                is_overall=is_overall,
+                is_of_breast=_speaks_for_breast(clause, sides, view),
+            )
         )
     return scored
+
+
+def _speaks_for_breast(clause: Clause, sides: list[PlaceWord], view: View) -> bool:
+    """A finding's category counts for its breast where the sentence names the breast, or in an impression under its heading."""
+    if any(side.value == "bilateral" and side.end - side.start < len("both breasts") for side in sides):
+        return False
+    has_own = bool(view.clocks.within(clause.start, clause.end) or view.sizes.within(clause.start, clause.end))
+    return clause.role is not Role.FINDINGS or (bool(sides) and clause.label is None and not has_own)
 
 
 def _inner_side(view: View, mention: CategoryMention) -> str | None:
@@ -252,7 +297,7 @@ def read_categories(scores: Sequence[Scored]) -> dict[str, Candidate]:
     values: dict[str, Candidate] = {}
     for side in ("left", "right"):
         tied = [scored for scored in scores if side in scored.sides]
-        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding]) or _by_trust(tied)
+        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding]) or _by_trust([scored for scored in tied if scored.is_of_breast])
         if chosen:
             values[f"birads_{side}"] = _worst(chosen, "category_of_side", 0.93)
     overall = _overall(scores)

@@ -28,11 +28,13 @@ _PRIOR_SIZE_AFTER = re.compile(
 _NOT_SIZE_BEFORE = re.compile(
     r"(?:(?:cort(?:ex|ical)\w*|skin|depths?|(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
     r"chest wall|separated by|hil(?:um|"
-    r"ar))\b[^,;.()]{0,28}|"
+    r"ar))\b[^,;.)]{0,28}|"
     r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|interval|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
     r"scar|cavity|lies|located|situated|deep)\b"
     r"(?:(?!measur|is\b|are\b|mass|nodule|lesion|cyst|size|contain|with\b|harbou?r)[^,;.()]){0,24})$"
 )
+_IS_DISTANCE_SLOT = re.compile(r"(?<=cm)\s*:")
+""" "3 o'clock 4 cm: cyst 8 mm": what stands between the clock and the colon is the distance from the nipple."""
 _NOT_SIZE_AFTER = re.compile(
     r"\s*(?:deep\b|in depth|depth|from\b|away|apart|anterior|posterior|below|beneath|above|inferior|superior|lateral|medial|behind|"
     r"cortex|cortical|cortices|skin|thick|between|off\b|caudal|cranial|distance|of the (?:nipple|skin)|to the (?:skin|nipple|chest)|"
@@ -116,6 +118,8 @@ def _is_lesion_size(view: View, size: Size, start: int, end: int) -> bool:
         number.start < size.end and size.start < number.end for number in view.distances.within(max(0, start - 5), end)
     ):
         return False
+    if _IS_DISTANCE_SLOT.match(lower, size.end) and any(clock.end <= size.start <= clock.end + 12 for clock in view.clocks.within(start, end)):
+        return False
     before = lower[max(start, size.start - 60) : size.start]
     after = lower[size.end : min(end + 1, size.end + 40)]
     if _PRIOR_SIZE.search(before) or _PRIOR_SIZE_AFTER.match(after):
@@ -128,8 +132,6 @@ def size_candidate(sizes: list[Size]) -> Candidate | None:
     if not sizes:
         return None
     best = max(sizes, key=lambda size: (len(size.values_mm), -size.start))
-    if len(best.values_mm) == 1:
-        best = max((size for size in sizes), key=lambda size: (size.largest_mm, -size.start))
     flags = [
         *(("range",) if best.low_mm is not None else ()),
         *(("unit",) if best.is_unit_inferred else ()),

@@ -25,7 +25,17 @@ def merge_groups(readers: Sequence[GroupReader]) -> list[Draft]:
             _remove(findings, gone)
         _merge(findings, [draft for draft in reader.drafts if not draft.is_disproved])
     kept = [draft for draft in findings if not draft.is_disproved and "kind" in draft.values]
+    kept = [draft for draft in kept if not _only_announces(draft, kept)]
     return sorted(kept, key=lambda draft: draft.start)
+
+
+def _only_announces(draft: Draft, findings: Sequence[Draft]) -> bool:
+    """ "Lesion is in the left breast", "Abnormality.": a bare word for what another sentence describes, or for nothing."""
+    if not draft.is_generic or draft.is_specific or draft.is_plural:
+        return False
+    if "side" not in draft.values and "birads" not in draft.values:
+        return True
+    return any(other is not draft and other.is_specific and agreement(draft, other) is not None for other in findings)
 
 
 def _remove(findings: list[Draft], gone: Draft) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from weakbox.extractors.grammar.breast.radiology_assertion import stands
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
-from weakbox.records.stated import Assertion
-from weakbox.text.assertion import assertion_triggers
 from weakbox.text.lexicon import Hit
 
 
@@ -51,20 +50,32 @@ _TITLE_COLON = re.compile(r"\s*(?:\([^)]{0,20}\))?\s*:")
 _ONLY_LABEL = re.compile(
     r"\W*(?:lesions?|findings?|abnormality|area|foc(?:us|i)|target|site)\s*(?:no\.?|number)?\s*#?\s*(?:\d{1,2}|[a-h])\W*"
 )
+_DIFFERENTIAL = re.compile(r"\W*(?:d\.?/?d\.?x?|differential\w*(?: diagnos[ei]s)?|diff diag\w*)\b[\s:.]")
+_ONLY_TITLE = re.compile(r"\W*(?:[a-z-]+,?\s+){0,3}[a-z-]+(?:\s*\([^)]*\))?\s*:\W*")
+_MATCHES = re.compile(
+    r"\b(?:match\w*|correspond\w*|correlat\w*|account\w*|represent\w*|explain\w*|equivalent|counterpart|same as|this is|which is|"
+    r"equates|relat\w+|concordant)\b"
+)
 _BARE_START = re.compile(
     r"\W*(?!(?:an?|the|another|there|this|few|several|multiple|scattered|also|new|additional|second)\b)(?:[a-z-]+,?\s+){0,4}"
 )
 _NOT_HERE = re.compile(r"[;:.]|\b(?:in|at|of|within|on|shows?|demonstrates?|is|are|with|there)\b")
 _WITH = (
-    r"\b(?:with|contain(?:s|ing)|associated(?: with)?|including|accompanied by|harbou?ring|showing|and associated|internal|"
+    r"(?:\+|\bw/|\b(?:with|contain(?:s|ing)|associated(?: with)?|including|accompanied by|harbou?ring|showing|and associated|internal|"
     r"intralesional|within (?:it|this|the)|surrounded by|adjacent to|near|abutting|"
-    r"related to|next to|along with|has|demonstrates?|shows?)\b"
+    r"related to|next to|along with|has|demonstrates?|shows?)\b)"
 )
 _ASSOCIATED = re.compile(rf"(?:{_WITH}(?:\s+(?!(?:in|at|an?|another|there|is|are)\b)[a-z/'-]+,?){{0,7}}\s*)$")
 _ASSOCIATED_ANY = re.compile(rf"(?:{_WITH}(?:\s+(?!(?:in|at|another|there|is|are)\b)[a-z/'-]+,?){{0,7}}\s*)$")
 _ON_OTHER_MODALITY = re.compile(
     r"\b(?:in|on|at|by) (?:the )?(?:targeted )?(?:ultraso\w+|sonogra\w+|usg?|mri|mammogra\w+)\b(?!\s*(?:,|and)\s*(?:an?|another|there)\b)"
 )
+_OTHER_VIEW_OF = re.compile(
+    r"(?:=|\b(?:correspond\w*|correlat\w*|match\w*|c/w|account\w*)\b(?: to| with| for)?)\s*(?:the )?(?:known |palpable |above )?(?:mammo\w*|sono\w*|us|mri|clinical\w*|"
+    r"tomo\w*|index|screening|palpable)\s+(?:[a-z-]+\s+){0,2}$"
+)
+_APPOSED = re.compile(r",\s*(?:(?!and\b|left\b|right\b|an?\b|the\b|another\b)[a-z/-]+,?\s+){0,5}$")
+_SEPARATE = re.compile(r"\d\s?(?:mm|cm)\b|\band\b|\b(?:left|right)\b|[;.]|o'?clock|\d:\d\d")
 _NAMED_AGAIN = re.compile(r":\s*(?:(?!an?\b|another\b|second\b)[a-z-]+\s+){0,3}$")
 _REFERRED = re.compile(
     r"\b(?:from|to|toward|towards|of|behind|beyond|beneath|around|near|beside|than|as|within|inside|alongside|surrounding|overlying|"
@@ -73,60 +84,22 @@ _REFERRED = re.compile(
 _OWN = re.compile(r"\b(?:satellite|another|additional|second|separate|adjacent (?:smaller )?(?:satellite|second)|further|other)\b")
 _INTERPRETED = re.compile(
     r"\b(?P<sure>consistent with|compatible with|in keeping with|represent(?:s|ing|ed)|corresponds? to|corresponding to|"
-    r"correspond(?:ing)? with|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
+    r"correspond(?:ing)? with|\bs/o|suggestive of|suggesting|likely|probably|presumably|looks? like|consisting of|turn(?:s|ed) out to be|in favou?r of|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
     r"appearance of|features of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|proved|proves to be|proving|"
     r"attributable to|due to|i\.e\.|in the sense of)\b(?:\s+(?!at\b|in\b|measuring\b)[\w/'-]+,?){0,5}\s*$"
 )
 _UNSURE = re.compile(
     r"\b(?:likely|probabl[ey]|possibl[ey]|suggest(?:s|ive of|ing)|suspicious (?:for|of)|suspicion (?:for|of)|concerning for|concern for|"
     r"worrisome for|favou?r(?:s|ed|ing)?|may|might|could|versus|vs\.?|differential\w*|such as|or|rather|presum\w+|e\.g\.|most|"
-    r"\?|probable|presumed|risk of|rule out|exclude|evidence of|sign of|signs of|diagnosis of|to suggest|evaluation of|"
+    r"\?|\bddx?\b|probable|presumed|risk of|rule out|exclude|evidence of|sign of|signs of|diagnosis of|to suggest|evaluation of|"
     r"evaluate)\b(?:\s+(?!at\b|in\b)[\w/'-]+,?){0,6}\s*$"
 )
-_ARTICLE_AFTER_COMMA = re.compile(
-    r"(?:[,:]|\band|\bbut)\s+(?:there (?:is|are)\s+)?(?:an?|one|two|three|the|several|multiple|stable|unchanged|known|scattered|benign|"
-    r"simple|bilateral|\d+(?:[.,]\d)?\s?(?:x|mm|cm))\b"
-)
-_NEW_NEGATED = re.compile(
-    r"\b(?:no|without|nor|neither|absence of|not)(?: any| a)? (?:new|other|additional|further|residual|associated|definite|suspicious|"
-    r"dominant|discrete|focal|interval)\b(?![^,;]{0,40}\bchange)[^;.]{0,90}$"
-)
-_NONE_AFTER = re.compile(
-    r"\s*(?:[:=-]|\bis|\bare)?\s*(?:none|no\b|absent|nil|negative|not (?:seen|present|identified|detected|visible|demonstrated|found|"
-    r"observed|appreciated)|neg\b)"
-)
-_GONE = re.compile(
-    r"no longer\b|\bresolved\b|\bresolv(?:es|ing) (?:on|with)|disappear\w*|dispers(?:e|es|ed|ing|al|ion)\b|effac(?:es|ed|"
-    r"ing)\b(?! (?:(?:fatty|the) )*(?:hil|cortex|fat))|(?:does|did|do) not persist|not persist\w*|no persisten\w+|(?:overlapping|"
-    r"superimposed|superimposition|overlap of|summation)\b|"
-    r"press(?:es|ed) out|spreads? out|(?:has been|have been|was|were|been|since|subsequently|surgically) (?:surgically )?(?:excised|"
-    r"removed|resected|aspirated)|(?:does|did) not (?:reproduce|re-?demonstrate)|not (?:reproduced|reproducible|confirmed|"
-    r"redemonstrated)|"
-    r"not seen on (?:today|the (?:current|present)|spot|additional)|completely (?:resolved|regressed)|fades? (?:out|away)|"
-    r"without persist\w+|not (?:currently|presently|anymore) (?:seen|visible)|complete response"
-)
-_NOT_GONE = re.compile(
-    r"not (?:resolved|completely resolved|disappear\w*|dispers\w+|effac\w+)|(?:does|do|did) not (?:disappear|disperse|efface|resolve|"
-    r"press|spread)|no superimpos|rather than (?:superimpos|overlap|summation)|persist(?:s|ed|ent)\b(?! not)"
-)
-_ONLY_FEARED = re.compile(
-    r"\b(?:obscur\w+|hid(?:es?|ing)|mask(?:s|ing)|detection of|sensitivity (?:of|for|to)|evaluat\w+ (?:of|for)|search(?:ing)? for|"
-    r"look(?:ing)? for|to detect|risk of|exclude|rule out|screening for|concern for|monitor\w* for)\b(?:\s+[a-z-]+){0,4}\s*$"
-)
-_STILL = re.compile(
-    r"\b(?:again|stable|unchanged|persist\w*|remain\w*|still|now|current\w*|today|increas\w+|decreas\w+|larger|smaller|grown|enlarg\w+|"
-    r"measur\w+|is seen|are seen|correspond\w*|demonstrat\w+|shows|redemonstrat\w+|similar|without change|no (?:significant |"
-    r"interval )*change|"
-    r"known|previously (?:seen|noted|described|biopsied|identified|reported)|is (?:noted|present|visible|identified)|are (?:noted|"
-    r"present|visible))\b"
-)
-_WAS = re.compile(r"\b(?:was|were|had|showed|demonstrated|status post|history of|s/p|treated|removed|underwent)\b")
 _SCAR = re.compile(
     r"post-?\s?(?:surgical|operative|biopsy|excision\w*|lumpectomy|treatment)|lumpectomy|surgical|\bscar\b|prior excision|"
     r"previous (?:surgery|excision)|excision site|surgery"
 )
 _SUSPICIOUS = re.compile(
-    r"suspicio\w+|suspect\w*|abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
+    r"lost (?:\w+ )?hil|hilum (?:not|lost)|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
     r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not)|"
     r"no (?:fatty )?hilum|without (?:fatty )?hilum|absent (?:fatty )?hilum|involve\w*|bi-?rads\s?[45]|indeterminate|hypervascular"
 )
@@ -146,6 +119,14 @@ _HISTORY = re.compile(
 
 def find_nouns(clause: Clause, view: View) -> list[Noun]:
     """The clause's findings in order; those only disproved come with ``is_gone``."""
+    key = (clause.start, clause.end, view.modality)
+    if key not in view.read_nouns:
+        view.read_nouns[key] = _read_nouns(clause, view)
+    nouns: list[Noun] = view.read_nouns[key]
+    return nouns
+
+
+def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     cut = view.cut(clause)
     nouns: list[Noun] = []
     hits = [hit for hit in view.nouns.within(clause.start, clause.end) if hit.label != "other"]
@@ -157,7 +138,9 @@ def find_nouns(clause: Clause, view: View) -> list[Noun]:
         hits = [hit for hit in hits if not _DENSE.search(cut, 0, hit.start - clause.start) or hit.label not in ("mass", "lesion")]
     labelled = {label.start for label in view.labels.within(clause.start, clause.end)}
     labelled |= {hit.start for hit in hits[:1] if hit.start - clause.start < 3 and _TITLE_COLON.match(cut, hit.end - clause.start)}
-    if len(hits) == 1 and _ONLY_LABEL.fullmatch(cut):
+    if _DIFFERENTIAL.match(cut):
+        return []
+    if len(hits) == 1 and (_ONLY_LABEL.fullmatch(cut) or _ONLY_TITLE.fullmatch(cut)):
         return []
     if any(hit.start not in labelled for hit in hits):
         hits = [hit for hit in hits if hit.start not in labelled]
@@ -176,8 +159,14 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
     kind = _kind(hit, clause, cut, view)
     if kind is None or _ORGANS.search(cut[max(0, start - 30) : end + 25]):
         return None
-    stands = _stands(cut, start, end)
-    if stands is None:
+    if kind in ("calcifications", "architectural_distortion", "cyst", "non_mass_enhancement", "mass") and _INSIDE_KNOWN.match(cut, end):
+        return None
+    if _is_of_other_study(cut, start, view):
+        return None
+    if _NOTHING_REAL.match(cut, end):
+        return None
+    stands_here = stands(cut, _head_start(cut, start, end), end)
+    if stands_here is None:
         return None
     before = _phrase_before(cut, start)
     words = cut[start:end]
@@ -186,11 +175,27 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
         start=hit.start,
         end=hit.end,
         is_plural=bool(_PLURAL.search(words) or _SEVERAL.search(before)) and hit.label != "calcifications",
-        is_definite=bool(_DEFINITE.search(before)),
-        is_generic=hit.label == "lesion",
+        is_definite=bool(_DEFINITE.search(before)) or hit.label == "cancer",
+        is_generic=hit.label in ("lesion", "cancer"),
         is_titled=bool(_BARE_START.fullmatch(cut[:start])),
-        is_gone=not stands,
+        is_gone=not stands_here,
     )
+
+
+_OTHER_STUDY = re.compile(
+    r"\b(?:(?P<mri>mri|mr)|(?P<mammography>mammogra\w+|mammo)|(?P<ultrasound>sonographic|ultrasound|us))[ -]+(?:detected |seen |visible |identified )?(?:[a-z-]+ )?$"
+)
+
+
+def _is_of_other_study(cut: str, start: int, view: View) -> bool:
+    """ "MRI mass" in an ultrasound report is what the other study showed."""
+    match = _OTHER_STUDY.search(cut, max(0, start - 45), start)
+    return match is not None and view.modality is not None and match.lastgroup != view.modality
+
+
+def _head_start(cut: str, start: int, end: int) -> int:
+    """Where the noun itself begins: after the adjectives that its phrase includes ("suspicious findings")."""
+    return start + cut[start:end].rfind(" ") + 1
 
 
 def _phrase_before(cut: str, start: int) -> str:
@@ -202,6 +207,8 @@ def _phrase_before(cut: str, start: int) -> str:
 
 def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
     start, end = hit.start - clause.start, hit.end - clause.start
+    if hit.label == "calcifications" and _VESSEL.search(cut, max(0, start - 40), start) and not _placed(hit, clause, view):
+        return None
     near = cut[max(0, start - 60) : end + 60]
     if hit.label == "cancer":
         lead = cut[max(0, start - 40) : start]
@@ -220,7 +227,7 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
             else None
         )
     if hit.label == "node":
-        return _node_kind(cut, start, end)
+        return _node_kind(cut, start, end, is_in_breast=_is_in_breast(hit, clause, view))
     if hit.label == "architectural_distortion" and _SCAR.search(cut):
         return None
     if hit.label == "cyst" and re.search(r"solid|complex", cut[max(0, start - 24) : end + 16]) and "mass" in cut[start:end]:
@@ -230,64 +237,81 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
     return hit.label
 
 
-def _node_kind(cut: str, start: int, end: int) -> str | None:
+_INSIDE_KNOWN = re.compile(
+    r"[^,;.:]{0,40}?\b(?:within|in|inside|associated with|throughout|along|peripheral to)\s+(?:it|them|this|(?:the|this|that|said)\s+(?:same\s+)?"
+    r"(?:mass|lesion|tumou?r|nodule|distortion|asymmetry|density|opacity|cyst|area|abnormality|known cancer|index lesion|sol))\b"
+)
+_NOTHING_REAL = re.compile(
+    r"[^;.]{0,70}?\b(?:consistent with|represent(?:s|ing)?|compatible with|in keeping with|typical of|likely|due to|attributed to|characteristic of|"
+    r"suggest(?:s|ive of|ing)|reflect(?:s|ing)?|s/o|c/w)\s+(?:an? |the )?(?:[a-z-]+ )?(?:background(?: parenchymal)? enhancement|bpe\b|(?:normal|dense|"
+    r"glandular|fibroglandular|overlapping|accessory|physiologic\w*|hormonal|superimposed|residual) (?:[a-z]+ )?(?:tissue|parenchyma|enhancement|changes?|uptake|"
+    r"structures?|gland\w*|breast)|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|skin (?:fold|lesion|mole)|"
+    r"post-?\s?(?:surgical|operative|biopsy|treatment|radiation) (?:scar|change\w*)|scar(?:ring)?\b|h(?:a)?ematoma|seroma|abscess|lymph vessels?)"
+)
+_VESSEL = re.compile(r"\b(?:vascular|arterial|vessel\w*)\s+(?:wall\s+)?$")
+
+
+def _placed(hit: Hit, clause: Clause, view: View) -> bool:
+    """Whether the clause says in which breast or where."""
+    return bool(view.sides.within(clause.start, clause.end) or view.quadrants.within(clause.start, clause.end))
+
+
+_CORTEX = re.compile(r"\bcort(?:ex|ical)[^;.\d]{0,30}(?P<value>\d{1,2}(?:[.,]\d)?)\s?mm")
+_THICK_CORTEX_MM = 4.0
+
+
+def _is_in_breast(hit: Hit, clause: Clause, view: View) -> bool:
+    """Whether the clause places a node in the breast, not in the axilla."""
+    cut = view.cut(clause)
+    if re.search(r"\baxill(?:a|ae|ary)\b(?! (?:tail|process|extension))|mammary chain|internal mammary|clavic", cut):
+        return False
+    near = range(max(clause.start, hit.start - 110), min(clause.end, hit.end + 110))
+    places = (*view.quadrants.within(near.start, near.stop), *view.clocks.within(near.start, near.stop))
+    return bool(places)
+
+
+def _node_kind(cut: str, start: int, end: int, *, is_in_breast: bool) -> str | None:
     """Nodes are findings inside the breast, or where something is wrong with them."""
+    if is_in_breast:
+        return "lymph_node"
     before, after = cut[max(0, start - 60) : start], cut[end : end + 110]
     if re.search(r"intra-?mammary", before + cut[start:end] + after[:15]):
         return "lymph_node"
+    cortex = _CORTEX.search(before[-30:] + after)
+    if cortex is not None and float(cortex["value"].replace(",", ".")) >= _THICK_CORTEX_MM:
+        return "lymph_node"
     if not _SUSPICIOUS.search(before[-45:]) and not _SUSPICIOUS.search(after):
         return None
-    return None if _NORMAL.search(before) or re.match(r"[^;.]{0,50}\b(?:normal|benign|unremarkable|not)\b", after) else "lymph_node"
+    return None if _NORMAL.search(before) or re.match(r"[^;.]{0,50}\b(?:normal|benign|unremarkable|not (?:enlarged|suspicious|pathologic\w*|abnormal))\b", after) else "lymph_node"
 
 
-def _stands(cut: str, start: int, end: int) -> bool | None:
-    """True for a current finding, False for one that is declared gone, None where the words only deny or fear it."""
-    is_denied = _NONE_AFTER.match(cut, end) or _NEW_NEGATED.search(cut[max(0, start - 120) : start])
-    if is_denied and not _ARTICLE_AFTER_COMMA.search(cut[max(0, start - 60) : start]):
+_DIAGNOSIS = re.compile(r"(?:fibroadenomas?|hamartomas?|lipomas?|papillomas?|(?:oil )?cysts?|galactoceles?|(?:lymph )?nodes?|intra-?mammary (?:lymph )?nodes?)")
+_NAMES_IT = re.compile(r"[,(-]\s*(?:(?:simple|typical|known|benign|involuting|degenerating|calcified|calcifying|old|complicated|hyalini[sz]ed|stable|classic|oil)\s+){0,2}$")
+
+
+def _named_so(between: str, noun: Noun, clause: Clause, cut: str) -> re.Match[str] | None:
+    """ "Popcorn calcification, involuting fibroadenoma." names at the end of the clause what was described."""
+    start, end = noun.start - clause.start, noun.end - clause.start
+    if cut[end:].strip(" .)") or not _DIAGNOSIS.fullmatch(cut, start, end):
         return None
-    if _ONLY_FEARED.search(cut[max(0, start - 60) : start]):
-        return None
-    after = cut[end : end + 160]
-    if _GONE.search(after) and not _NOT_GONE.search(after):
-        return False
-    if re.search(
-        r"\b(?:resolved|resolution of|disappearance of|interval (?:excision|removal) of|excised|complete resolution of)\b[^,;.]{0,40}$",
-        cut[max(0, start - 60) : start],
-    ):
-        return False
-    found = dict(assertion_triggers(cut, start, end))
-    if Assertion.FAMILY in found or Assertion.HYPOTHETICAL in found:
-        return None
-    if Assertion.ABSENT in found:
-        hit = found[Assertion.ABSENT]
-        is_cut_off = hit.end <= start and _ARTICLE_AFTER_COMMA.search(cut, hit.end, start)
-        return True if is_cut_off or (hit.start >= end and _is_other_denial(cut, hit)) else None
-    if Assertion.PRIOR in found:
-        words = cut[found[Assertion.PRIOR].start : found[Assertion.PRIOR].end]
-        if words in ("known", "before", "old", "compared to", "compared with", "in comparison to", "in comparison with"):
-            return True
-        if re.search(r"history of|status post|s/p|treated", words):
-            return None
-        return True if _STILL.search(cut) else None
-    return True
-
-
-def _is_other_denial(cut: str, hit: Hit) -> bool:
-    """What is denied after the noun is not the noun: a normal skin, an unlikely malignancy."""
-    return "," in cut[max(0, hit.start - 40) : hit.start] or cut[hit.start : hit.end] in ("negative", "unlikely")
+    return _NAMES_IT.search(between)
 
 
 def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str) -> bool:
     """Whether the noun only describes or names the one before it ("with calcifications", "consistent with a cyst")."""
     last = nouns[-1]
     between = cut[last.end - clause.start : noun.start - clause.start]
-    if _UNSURE.search(between) or (noun.is_definite and _REFERRED.search(between)):
+    if _UNSURE.search(between) or (noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between))):
         return True
     if _ON_OTHER_MODALITY.search(between) and (last.is_generic or last.kind == noun.kind) and not _OWN.search(between):
         return True
     if noun.kind == last.kind and _NAMED_AGAIN.search(between):
         return True
-    interpreted = _INTERPRETED.search(between)
+    if _OTHER_VIEW_OF.search(between) or cut[noun.end - clause.start :].lstrip().startswith("?"):
+        return True
+    if noun.kind == last.kind and not noun.is_plural and _APPOSED.search(between) and not _SEPARATE.search(between):
+        return True
+    interpreted = _INTERPRETED.search(between) or _named_so(between, noun, clause, cut)
     if interpreted is not None or between.strip() in ("", "-", "/", "(", "=", ":"):
         is_told = noun.kind in ("cyst", "lymph_node") and last.kind in ("mass", "asymmetry", "focus")
         if interpreted is not None and (is_told or (noun.kind == "mass" and last.kind in ("asymmetry", "architectural_distortion"))):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from weakbox.extractors.grammar.breast.radiology_assertion import GONE
 from weakbox.extractors.grammar.breast.radiology_drafts import Draft
-from weakbox.extractors.grammar.breast.radiology_facts import current_sides, lesion_sizes, read_places, side_of, size_candidate
+from weakbox.extractors.grammar.breast.radiology_facts import category_candidate, current_sides, lesion_sizes, read_places, side_of, size_candidate
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View, column_of
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.text.quantities import parse_number
@@ -50,15 +51,33 @@ def read_head(clause: Clause, view: View) -> TableHead | None:
 
 def read_row(clause: Clause, view: View, head: TableHead, draft: Draft) -> Draft | None:
     """The finding of one row; None for rules, totals and empty rows."""
+    if GONE.search(view.cut(clause)):
+        return None
     for column, title, span in _aligned(head, cells_of(clause, view)):
-        if column is not None:
-            read_cell(draft, column, title, span, view)
+        read_cell(draft, column or "other", title, span, view)
     if "side" not in draft.values and clause.side is not None:
         draft.values["side"] = Candidate(
             value=clause.side.value, words=((clause.side.start, clause.side.end),), rule="side_heading", confidence=0.9
         )
     stated = [name for name in draft.values if name != "finding_id"]
+    if "kind" not in draft.values and len(stated) >= 2:
+        _guess_kind(draft, clause, view)
     return draft if (len(stated) >= 2 and "kind" in draft.values) or len(stated) >= 3 else None
+
+
+_SOLID = re.compile(
+    r"\b(?:solid|hypo-?echoic|iso-?echoic|irregular|spiculat\w+|lobulat\w+|microlobulat\w+|circumscribed|oval|round|well[- ]defined|"
+    r"ill[- ]defined|heterogeneous|echogenic|angular|rim[- ]enhanc\w+)\b"
+)
+
+
+def _guess_kind(draft: Draft, clause: Clause, view: View) -> None:
+    """A row that describes a solid, measured thing without a noun describes a mass."""
+    match = _SOLID.search(view.text.lower, clause.start, clause.end)
+    words = match.span() if match else (clause.start, clause.end)
+    if match or "size_mm" in draft.values:
+        draft.is_generic = True
+        draft.values["kind"] = Candidate(value="mass", words=(words,), rule="table_kind", confidence=0.7)
 
 
 def _aligned(head: TableHead, cells: list[tuple[int, int]]) -> list[tuple[str | None, str, tuple[int, int]]]:
@@ -79,6 +98,7 @@ def _aligned(head: TableHead, cells: list[tuple[int, int]]) -> list[tuple[str | 
 
 _LABEL = re.compile(r"(?:lesion|finding|nodule|mass|#)?\s*#?\s*(?P<label>\d{1,2}[a-z]?|[A-Ha-h])\s*\.?$", re.IGNORECASE)
 _PLAIN_SIZE = re.compile(r"\s*\d{1,3}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,3}(?:[.,]\d)?){0,2}\s*$")
+_DOTTED_HOUR = re.compile(r"(?<![\d.+])(?P<hour>1[0-2]|0?[1-9])[.](?P<minute>00|15|30|45)(?!\d|\s?[cm]m)")
 _PLAIN_HOUR = re.compile(r"\s*(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>00|30))?(?:\s*(?:h|hrs?|o'?\s?clock))?\s*$")
 _PLAIN_CATEGORY = re.compile(r"\s*(?:bi-?rads|acr|category)?\s*[:-]?\s*(?P<cat>[0-6])\s?(?P<sub>[abc])?\b")
 _PLAIN_NUMBER = re.compile(r"\s*n?\s?\+?\s?(?P<value>\d{1,3}(?:[.,]\d)?)\s*(?P<unit>mm|cm)?\s*$")
@@ -121,8 +141,8 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
 def _places_and_side(column: str, cut: str, words: tuple[tuple[int, int], ...], span: tuple[int, int], view: View) -> dict[str, Candidate]:
     """Side, quadrant, clock and distance of a cell; bare numbers and letters by the column."""
     values: dict[str, Candidate] = {}
-    if column in ("birads", "size", "depth", "label", "other"):
-        return values
+    if column in ("birads", "size", "depth", "label", "other", "kind"):
+        return read_places(view, *span) if column in ("kind", "other") else values
     values.update(read_places(view, *span))
     side = side_of(current_sides(view, *span), "table", 0.95)
     if side is None and cut.strip().split(" ")[0].strip(".,/") in _SHORT_SIDES:
@@ -133,6 +153,11 @@ def _places_and_side(column: str, cut: str, words: tuple[tuple[int, int], ...], 
     if column == "clock" and hour is not None:
         value = int(hour["hour"]) + (0.5 if hour["minute"] == "30" else 0)
         values["clock"] = Candidate(value=value, words=words, rule="table", confidence=0.95)
+    dotted = _DOTTED_HOUR.search(cut) if column in ("clock", "place") and "clock" not in values else None
+    if dotted is not None:
+        value = int(dotted["hour"]) + (round(int(dotted["minute"]) / 30) / 2 if int(dotted["minute"]) else 0)
+        words = ((span[0] + dotted.start(), span[0] + dotted.end()),)
+        values["clock"] = Candidate(value=value, words=words, rule="table", confidence=0.93)
     number = _PLAIN_NUMBER.match(cut)
     if column == "distance" and number is not None:
         distance = parse_number(number["value"])
@@ -168,3 +193,53 @@ def _take_kind(draft: Draft, column: str, span: tuple[int, int], view: View) -> 
         if label in _KINDS:
             draft.fill("kind", Candidate(value=label, words=((hit.start, hit.end),), rule="table", confidence=0.94))
             return
+
+
+_SIDE_TITLES = {
+    **dict.fromkeys(("right", "right breast", "r", "rt", "right side"), "right"),
+    **dict.fromkeys(("left", "left breast", "l", "lt", "left side"), "left"),
+}
+_NOTHING = re.compile(r"\W*(?:none|nil|no\b.*|normal|absent|negative|neg|n/?a|unremarkable|nad|clear|not (?:seen|present|done|performed).*|[-\u2013]*)\W*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideHead:
+    """A table with a column for each breast: the sides of its columns with their words, from left to right."""
+
+    sides: tuple[Candidate, ...]
+
+
+def read_side_head(clause: Clause, view: View) -> SideHead | None:
+    """The heading row of a table whose columns are the breasts, or None."""
+    spans = cells_of(clause, view)
+    sides = []
+    for start, end in spans:
+        title = view.text.lower[start:end].strip(" *_:")
+        if title in _SIDE_TITLES:
+            lead = start + len(view.text.text[start:end]) - len(view.text.text[start:end].lstrip())
+            words = ((lead, lead + len(title)),)
+            sides.append(Candidate(value=_SIDE_TITLES[title], words=words, rule="side_heading", confidence=0.94))
+    return SideHead(sides=tuple(sides)) if len(sides) == 2 and len(spans) <= 3 else None
+
+
+def read_side_row(clause: Clause, view: View, head: SideHead, draft: Draft) -> list[Draft]:
+    """The findings of a row such as "Calcifications | none | benign, scattered"."""
+    cells = cells_of(clause, view)
+    if len(cells) != len(head.sides) + 1:
+        return []
+    drafts = []
+    for side, span in zip(head.sides, cells[1:], strict=True):
+        if _NOTHING.fullmatch(view.text.lower[slice(*span)].strip()):
+            continue
+        own = Draft(role=draft.role, group=draft.group, start=span[0], sentence=draft.sentence, paragraph=draft.paragraph)
+        own.modality = draft.modality
+        _take_kind(own, "kind", span, view)
+        _take_kind(own, "kind", cells[0], view)
+        own.values["side"] = side
+        for name, candidate in read_places(view, *span).items():
+            own.fill(name, candidate)
+        own.fill("size_mm", size_candidate(lesion_sizes(view, *span)))
+        own.fill("birads", category_candidate(view.categories.within(*span), "category", 0.93))
+        if "kind" in own.values:
+            drafts.append(own)
+    return drafts

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from weakbox.extractors.grammar.breast.places import (
     PlaceNumber,
@@ -65,6 +66,8 @@ class Clause:
     marker: str | None = None
     is_row: bool = False
     side: PlaceWord | None = None
+    is_side_inline: bool = False
+    """Words follow the side's heading on its line, and this clause stands on a later line."""
     is_side_titled: bool = False
     """The side is part of an examination's title ("Ultrasound right breast:"), to which no category is tied."""
     modality: str | None = None
@@ -92,6 +95,9 @@ class View:
     modality_headings: tuple[Hit, ...] = ()
     modality: str | None = None
     """The examination's, where it has only one."""
+    modalities: tuple[str, ...] = ()
+    read_nouns: dict[tuple[int, int, str | None], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What `find_nouns` has found already, by the clause's place and the exam's modality."""
 
     def cut(self, clause: Clause) -> str:
         """The clause's words in lower case."""
@@ -104,7 +110,7 @@ def build_view(text: Normalised, sections: Sequence[TextSection]) -> View:
     view = View(
         text=text,
         nouns=Located(finding_words().find(lower)),
-        sides=Located(find_sides(lower)),
+        sides=Located(_with_capital_sides(find_sides(lower), text.text)),
         quadrants=Located(find_quadrants(lower)),
         clocks=Located(find_clocks(lower)),
         distances=Located(find_nipple_distances(lower)),
@@ -113,13 +119,25 @@ def build_view(text: Normalised, sections: Sequence[TextSection]) -> View:
         labels=Located(find_labels(text.text, lower)),
     )
     walker = _Walker(view=view)
-    sections = _without_false_legends(sections, view)
+    sections = _with_titles(_without_false_legends(sections, view), lower)
     for number, section in enumerate(sections):
         if section.kind not in _SILENT:
             walker.walk(number, section, has_findings=any(_is_findings(other) for other in sections))
     foreign = injection_spans(lower)
     clauses = tuple(clause for clause in walker.clauses if not any(start < clause.end and clause.start < end for start, end in foreign))
     return replace(view, clauses=clauses, is_addressed_to_machine=bool(foreign), modality_headings=tuple(walker.modality_headings))
+
+
+_CAPITAL_SIDE = re.compile(r"(?<![\w/.+-])(?<!\d )(?:(?P<left>L)|(?P<right>R))(?= (?:[a-z]{3,}|[ULA][A-Za-z]+)\b)")
+
+
+def _with_capital_sides(sides: list[PlaceWord], text: str) -> list[PlaceWord]:
+    """ "L prominent node": a lone capital L or R before a word is a side, where the report does not write in capitals only."""
+    if not any(character.islower() for character in text):
+        return sides
+    known = {side.start for side in sides}
+    found = [PlaceWord(match.start(), match.end(), str(match.lastgroup)) for match in _CAPITAL_SIDE.finditer(text) if match.start() not in known]
+    return sorted([*sides, *found])
 
 
 def _without_false_legends(sections: Sequence[TextSection], view: View) -> list[TextSection]:
@@ -133,14 +151,42 @@ def _without_false_legends(sections: Sequence[TextSection], view: View) -> list[
     return kept
 
 
+_TITLE_LINE = re.compile(
+    r"(?m)^[ \t*_#=<>\[-]*(?:\d[.)] ?)?(?P<name>(?:(?P<impression>(?:overall |final |radiolog\w+ )?(?:impression|conclusions?|opinion|summary|interpretation|assessment|"
+    r"diagnosis|comments?))|(?P<findings>(?:imaging |radiolog\w+ |mammographic |detailed )?(?:findings?|report|description|observations?))|"
+    r"(?P<recommendation>recommendations?|plan|management|advice|next steps?|follow[ -]?up)|(?P<clinical_information>(?:clinical )?(?:history|"
+    r"indications?|information|details|notes)|reason for (?:exam|study))|(?P<technique>technique|protocol|procedure)|"
+    r"(?P<comparison>comparisons?|prior (?:exams?|studies)))(?: ?(?:&|and) (?:recommendations?|plan|advice))?)(?:[ \t*_#=:.-]*$|(?<=[a-z])[>\]])"
+)
+
+
+def _with_titles(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
+    """Sections cut again at titles that stand alone on a line ("**Impression**")."""
+    titles = list(_TITLE_LINE.finditer(lower))
+    if not titles:
+        return list(sections)
+    pieces: list[TextSection] = []
+    for section in sections:
+        for title in titles:
+            if section.start < title.start("name") < section.end and section.kind is not SectionKind.ADDENDUM:
+                pieces.append(replace(section, end=title.start()))
+                section = replace(section, kind=_title_kind(title), start=title.end(), heading=title.span("name"))
+        pieces.append(section)
+    return pieces
+
+
+def _title_kind(title: re.Match[str]) -> SectionKind:
+    return next(SectionKind(name) for name, words in title.groupdict().items() if name != "name" and words)
+
+
 def _is_findings(section: TextSection) -> bool:
     return section.kind is SectionKind.FINDINGS and section.heading is not None
 
 
 _LABEL = re.compile(
     r"\b(?P<noun>lesions?|findings?|nodules?|mass(?:es)?|abnormalit(?:y|ies)|targets?|rois?|cysts?|areas?|foc(?:us|i)|sites?|"
-    r"index lesion)\s*(?:no\.?|nr\.?|number|marker|id)?\s*[:#]?\s*#?"
-    r"(?P<value>\d{1,2}[a-c]?|[a-h])(?![\w'’]|[.,]\d|:\d\d|\s?(?:mm|cm|o'?\s?clock|x\s?\d|%|-?\s?(?:month|year|week|view))|\s?(?:-|to|"
+    r"index lesion|groups?|clusters?)\s*(?:no\.?|nr\.?|number|marker|id)?\s*[:#]?\s*#?"
+    r"(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'’]|[.,]\d|:\d\d|\s?(?:mm|cm|o'?\s?clock|x\s?\d|%|-?\s?(?:month|year|week|view))|\s?(?:-|to|"
     r"and|,|x|or)\s?\d+(?:[.,]\d)?\s?(?:mm|cm|o'?\s?clock))"
     r"|(?<![\w#])#\s?(?P<hash>\d{1,2})(?![\w.,/]\d|\d)"
 )
@@ -152,7 +198,7 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
     for match in _LABEL.finditer(lower):
         name = "value" if match["value"] else "hash"
         start, end = match.span(name)
-        if lower[start].isalpha() and not (text[start:end].isupper() and _is_label_letter(lower, end)):
+        if lower[start:end].isalpha() and not (text[start:end].isupper() and _is_label_letter(lower, end)):
             continue
         found.append(LabelMention(match.start(), end, text[start:end], start))
     return found
@@ -160,7 +206,8 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
 
 def _is_label_letter(lower: str, end: int) -> bool:
     """ "Mass A: ..." and "lesion B," but not "MASS A FEW"."""
-    return re.match(r"\s*(?:[:,;.()\-|=\n]|$|is\b|in\b|at\b|on\b|has\b|was\b|measures|are\b|and\b|\()", lower[end : end + 12]) is not None
+    return re.match(r"\s*(?:[:,;.()\-|=\n]|$|is\b|in\b|at\b|on\b|has\b|was\b|measures|are\b|and\b|\(|corresponds?|correlates?|again|now\b|shows?|persists?|also|lies|located|"
+        r"demonstrates?|appears?|remains?|represents?|has\b|upper|lower|left|right|\d)", lower[end : end + 16]) is not None
 
 
 _MODALITY_WORDS = {
@@ -178,6 +225,14 @@ _MODALITY_WORDS = {
             "cem",
             "tomo",
             "mg",
+            "mmg",
+            "mammos",
+            "mams",
+            "mx",
+            "xrm",
+            "ffdm",
+                        "cedm",
+            "tomograms",
         ),
         "mammography",
     ),
@@ -195,10 +250,15 @@ _MODALITY_WORDS = {
             "sono",
             "abus",
             "ultrasonographic",
+            "ultrasounds",
+            "uss",
+            "sonomammography",
+            "sonomammogram",
+            "ultrasonogram",
         ),
         "ultrasound",
     ),
-    **dict.fromkeys(("mri", "mr", "mrt", "magnetic", "cemri", "irm"), "mri"),
+    **dict.fromkeys(("mri", "mr", "mrt", "magnetic", "cemri", "irm", "dce", "mrm", "abmri"), "mri"),
 }
 _SIDE_WORDS = {
     **dict.fromkeys(("left", "l", "lt"), "left"),
@@ -266,9 +326,31 @@ _FILLERS = frozenset(
         "mlo",
         "region",
         "regions",
+        "correlation",
+        "same",
+        "day",
+        "bedside",
+        "clinic",
+        "x",
+        "ray",
+        "xr",
+        "xray",
+        "view",
+        "supplementary",
+        "assessment",
+        "scan",
+        "images",
+        "gray",
+        "scale",
+        "real",
+        "time",
+        "bilateral",
+        "conventional",
     ]
 )
-_HEADING = re.compile(r"[*_#=\-•\s]*(?P<name>[a-z#][^:\n|.;]{0,58}?)\s*(?:[*_]*:(?!\d)[*_]*|\s-{1,2}\s|\s*$)\s*")
+_HEADING = re.compile(
+    r"[*_#=\-•\s]*(?P<open>[<\[]\s?)?(?P<name>[a-z#][^:\n|.;<>\[\]]{0,58}?)\s*(?(open)[>\]]+:?|(?:[*_]*:(?!\d)[*_]*|\s-{1,2}\s|\s*$))\s*"
+)
 _NAME_WORD = re.compile(r"[a-z0-9]+")
 _BARE_SIDE = re.compile(r"\s*(?:the )?(?:left|right)(?: breast| side)?\s*$")
 _SECOND_FIELD = re.compile(r"\s*(?P<name>[a-z][a-z /-]{0,30}?)\s*:(?!\d)\s*")
@@ -286,9 +368,9 @@ class Heading(NamedTuple):
 
 
 _COLUMNS = (
-    ("label", re.compile(r"(?:lesion|finding|nodule|mass|#|no\.?|nr\.?|n°|n[o.]?|id|number|label)(?: ?(?:#|no\.?|number|id|label))?$")),
+    ("label", re.compile(r"(?:(?:s|sr|sl|serial|ser)\.? ?no\.?|ref|lesion|finding|nodule|mass|#|no\.?|nr\.?|n°|n[o.]?|id|number|label)(?: ?(?:#|no\.?|number|id|label))?$")),
     ("birads", re.compile(r".*\b(?:bi-?\s?rads|birads|acr)\b.*|(?:final |overall |assessment )*(?:category|assessment)$|cat\.?$")),
-    ("distance", re.compile(r".*\b(?:nipple|fn|cmfn|dfn|n\+)\b.*|distance\b.*")),
+    ("distance", re.compile(r".*\b(?:nipple|fn|cmfn|dfn|n\+)\b.*|dist(?:ance|\.)?(?![a-z]).*")),
     ("depth", re.compile(r"(?:skin |lesion )?depth.*|cortex.*|.*thickness.*")),
     (
         "size",
@@ -297,13 +379,13 @@ _COLUMNS = (
             r"dimensions?)\b.*|mm$|cm$"
         ),
     ),
-    ("clock", re.compile(r".*\bclock\b.*|position$|hour$|.*\bo'clock\b.*|radial.*")),
+    ("clock", re.compile(r".*\bclock\b.*|clockface.*|o'c\w*$|position$|hour$|time$|.*\bo'clock\b.*|radial.*")),
     ("side", re.compile(r"(?:side|laterality|breast|l/r|r/l)\b.*")),
     ("place", re.compile(r"(?:location|localisation|localization|quadrant|site|region|area|where|position|sector)\b.*")),
     (
         "kind",
         re.compile(
-            r"(?:typ(?:e|us)?|kind|finding|findings|description|category of finding|morphology|lesion type|feature|abnormality|nature|"
+            r"(?:typ(?:e|us)?|kind|descriptors?|descr|appearances?|characteristics?|features|impression|diagnosis|finding|findings|description|category of finding|morphology|lesion type|feature|abnormality|nature|"
             r"lesion|what)\b.*"
         ),
     ),
@@ -312,6 +394,10 @@ _PLAIN_FIELD = re.compile(
     r"(?:shape|margins?|density|echo\w*|orientation|vascularity|posterior|change|comparison|kinetics?|comments?|associated|stability|"
     r"distribution|morphology|recommendation|management|elast\w+|doppler|signal|t2|enhancement)\b"
 )
+
+
+_SIDE_FIELD = re.compile(r"\b(?:side|laterality|breasts?|breast examined|sides?)\s*:\s*\Z")
+_VIEWS = re.compile(r"(?:further|additional|special|extra|magnification|mag|spot|coned|supplementary) (?:compression )?views?")
 
 
 def column_of(name: str) -> str | None:
@@ -332,6 +418,8 @@ def read_heading(lower: str, start: int, end: int) -> Heading | None:
     modalities = {_MODALITY_WORDS[word] for word in words if word in _MODALITY_WORDS}
     if "mri" in modalities and re.search(r"\bmr[ -]mammogra", name):
         modalities = {"mri"}
+    if _VIEWS.fullmatch(name):
+        return Heading(match.end(), modality="mammography", start=match.start("name"))
     if words and len(known) == len(words) and (sides or modalities) and len(words) <= 9:
         side = None if not sides else (sides.pop() if len(sides) == 1 else "bilateral")
         return Heading(match.end(), side=side, modality="+".join(sorted(modalities)) or None, start=match.start("name"))
@@ -369,14 +457,97 @@ _OPENS = re.compile(
     r"background parenchymal|mass(?:es)?\b|calcifications?\b|no (?:suspicious|mass|evidence|focal|abnormal)|"
     r"scattered|heterogeneously|almost|extremely|(?:in|within) the (?:left|right)|at \d{1,2}(?::\d\d| o))"
 )
+_SAW = re.compile(
+    r"\bthere (?:is|are|was|were) |\b(?:is|are) (?:again |also |now |still )?(?:seen|noted|identified|visuali[sz]ed|demonstrated|evident|"
+    r"visible|appreciated|found)\b|\b(?:ultraso\w+|uss?|usg|sonogra\w+|mammogra\w+|mri|views?|imaging|images|scan|tomosynthesis|"
+    r"breasts?) (?:of [a-z ]{3,30} )?(?:shows?|demonstrates?|reveals?|confirms?|is (?:normal|negative|unremarkable))\b|"
+    r"\b(?:tissue|parenchyma|breasts?) (?:is|are|appears?|shows?|comprises?) (?:[a-z]+ )?(?:predominantly|mostly|almost|entirely|"
+    r"heterogeneous\w*|extremely|fatty|dense|scattered|composed|normal|symmetric\w*|mixed)|\bscattered (?:areas of )?fibroglandular|"
+    r"\bheterogeneously dense|\bhypo-?echoic|\banechoic|\bnon-?mass|\b(?:density|composition) (?:is )?(?:acr |category |bi-?rads )?[:(]?\s?"
+    r"[a-d]\b|^\W*no (?:suspicious|dominant|focal|discrete|abnormal|evidence|other|new|mammographic|sonographic|significant)\b|"
+    r"\bmeasur(?:es|ing) \d|\bin the area of (?:clinical )?(?:concern|interest)"
+)
+_APPEARS = re.compile(
+    r"\bbenign\b|\bno\b|\bspiculat\w+|\bcircumscribed|\birregular|\bpleomorphic|\bunchanged|\bstable|\bgroup(?:ed)?\b|\bcluster\w*|"
+    r"\bsimple\b|\bnormal\b|\bat \d|o'?clock|\bagain\b|\bscattered|\bpersists?"
+)
+_REMARK = re.compile(
+    r"\b(?:year[- ]old|y/?o|yrs?|yo|aged?|patient|pt|lady|gentleman|woman|female|complain\w*|presents?|presenting|history|family|mother|"
+    r"sister|aunt|cousin|grandmother|status post|s/p|h/o|referred|referral|diagnosed|surveillance|evaluat\w+|staging|recall(?:ed)?|"
+    r"callback|feels?|noticed|palpated by|screening program\w*|brca|hrt|menopaus\w+|lmp|para|chemotherapy|consent|"
+    r"assess\w*|exclude|rule out|follow-?up (?:of|for)|f/u (?:of|for)|baseline|clinically|asymptomatic|pregnan\w+)\b|\?\s?\w|\bp[1-5]\b"
+)
+_SENT_FOR = re.compile(r"\b(?:for|had) (?:an? |her |your |bilateral |today's )*(?:mammogra\w+|ultraso\w+|mri|breast imaging)")
+_OF_PATIENT = re.compile(
+    r"(?:(?:this|the|a|your|our|mrs|ms|miss|mr|thank)\b[^.:;]{0,40}\b(?:lady|woman|patient|gentleman|man|female|male|year[- ]old)\b|"
+    r"(?:she|he) (?:has|had|is|was|noticed|attends|presented|underwent|reports|complains)\b|thank you\b|dear\b|i (?:saw|reviewed) )"
+)
 _SIDE_OPENS = re.compile(r"(?:left|right|lt|rt|l|r)\.? (?:breast,? )?(?:at )?\d{1,2}(?::\d\d| ?o)")
 _ASIDE = re.compile(
-    r"\W*(?:clin(?:ical)?\.?[ /]?(?:hx|history|profile|info\w*|dx|details|notes?|indication|data|context|question)?|hx|h/o|c/c|k/c/o|"
+    r"\W*(?:(?:reason|recalled?|symptoms?|outcome|biops(?:y|ies)|procedures?|intervention|round|risk|lifetime risk|follow[ -]?up|"
+    r"management|prior exams?|prior imaging|last exam|clinical exam\w*|clinically|examination p|reader comments?|consent|disposition|"
+    r"next steps?|action|suggested|suggestion|advised?|communication|complications?|medications?|surgical history|family history|fhx?|"
+    r"pmh|previous treatment|menopausal status|hormones?|hrt|age|sex|referr\w+|request\w*|comparisons? made|"
+    r"(?:primary )?diagnostic code|exams? interpreted[a-z ]*)(?: ?\([a-z ]+\))?(?: (?:for|of|at|view|exam|screening|visit|planning|reasons?|views?)){0,3}(?: ?\(s\))?|clin(?:ical)?\.?[ /]?(?:hx|history|profile|info\w*|dx|details|notes?|indication|data|context|question)?|hx|h/o|c/c|k/c/o|"
     r"c/o|complaints?|presenting complaints?|chief complaints?|"
     r"reason(?: for [a-z]+)?|referral|history|indication|symptoms?|comparison|prior\w*|previous(?: \w+)?|technique|"
-    r"rec(?:ommendation)?s?|adv(?:ice)?|plan)\s*[:=]"
+    r"rec(?:ommendation)?s?|adv(?:ice)?|plan)\s*[:=]|\W*(?:kindly read|please read)\b|\W*biopsy {3,}|\W*clinical exam {3,}"
 )
-_HEADED = re.compile(r"[a-z][a-z /-]{0,30}:(?!\d)")
+_LEAVES = re.compile(r"(?:(?:the )?(?:left|right)(?: breast| axilla)?\b(?! (?:finding|lesion|mass))|both|overall|final|no |there |axilla|lymph|in (?:the )?conclusion)")
+_HAS_WORD = re.compile(r"[a-z0-9]")
+_HEADED = re.compile(r"[a-z][a-z0-9 #/()&+-]{0,30}:(?!\d)")
+_INNER_HEAD = re.compile(
+    r"(?<=[.;,)] )(?=(?:left|right|lt|rt|l|r|mmg|uss?|mammo\w*|ultrasound|axilla(?:e)?)(?: breast)?\s?:(?!\d)\s*"
+    r"(?!(?:bi-?rads|cat\w*|acr)?\W*(?:[0-6]|none)\b))"
+)
+_SCORE_LIST = re.compile(r"bi-?rads|categor|assessment|\bcode\b|\bacr\b|densit")
+
+
+def _split_at_heads(lower: str, sentences: list[Sentence]) -> list[Sentence]:
+    """ "MMG: composition c. L: ... R: NAD." on one line is as many sentences as it has heads of a side or study."""
+    pieces: list[Sentence] = []
+    for sentence in sentences:
+        if sentence.kind is UnitKind.ROW or ":" not in lower[sentence.start : sentence.end]:
+            pieces.append(sentence)
+            continue
+        cuts = [
+            match.start()
+            for match in _INNER_HEAD.finditer(lower, sentence.start + 1, sentence.end)
+            if not _SCORE_LIST.search(lower, max(sentence.start, match.start() - 40), match.start())
+            and ":" not in lower[max(sentence.start, match.start() - 2) : match.start()]
+        ]
+        edges = [sentence.start, *cuts, sentence.end]
+        pieces += [
+            replace(sentence, start=start, end=start + len(lower[start:end].rstrip(" ,;(")), kind=sentence.kind if start == sentence.start else UnitKind.SENTENCE)
+            for start, end in itertools.pairwise(edges)
+            if lower[start:end].strip(" ,;(")
+        ]
+    return pieces
+
+
+_LOW_STOP = re.compile(r"(?<=[a-z)\d])\.\s+(?=[a-z\d])")
+_SHORT_WORD = re.compile(r"(?:\b(?:approx|ca|vs|e\.?g|i\.?e|no|nr|dr|lt|rt|sup|inf|lat|med|resp|max|incl|fig|prev|susp|prob|bilat|st|pos|neg)|\b[a-z])\.$", re.IGNORECASE)
+
+
+def _split_low(text: str, sentences: list[Sentence]) -> list[Sentence]:
+    """Where a report writes without capitals, a full stop ends a sentence all the same."""
+    pieces: list[Sentence] = []
+    for sentence in sentences:
+        cuts = []
+        if sentence.kind is not UnitKind.ROW and ". " in text[sentence.start : sentence.end]:
+            cuts = [
+                match.end()
+                for match in _LOW_STOP.finditer(text, sentence.start, sentence.end)
+                if not _SHORT_WORD.search(text[max(sentence.start, match.start() - 9) : match.start() + 1])
+            ]
+        edges = [sentence.start, *cuts, sentence.end]
+        pieces += [
+            replace(sentence, start=start, end=start + len(text[start:end].rstrip()), kind=sentence.kind if start == sentence.start else UnitKind.SENTENCE)
+            for start, end in itertools.pairwise(edges)
+        ]
+    return pieces
+
+
 _UNFINISHED = re.compile(r"(?:[,(/+]|\b(?:and|or|of|the|a|an|at|in|with|from|to|x|is|measuring|approximately|left|right)|\d)$")
 _UNIT_START = re.compile(r"(?:mm|cm|o'?\s?clock|fn|from the nipple|x\s?\d)\b")
 
@@ -401,20 +572,43 @@ def _joined(text: str, sentences: list[Sentence]) -> list[Sentence]:
     joined: list[Sentence] = []
     for sentence in sentences:
         last = joined[-1] if joined else None
-        if (
-            last is not None
-            and sentence.kind is UnitKind.SENTENCE
-            and last.kind is not UnitKind.ROW
-            and sentence.paragraph == last.paragraph
-            and last.line != sentence.line
-        ):
-            tail = text[max(last.start, last.end - 16) : last.end]
-            is_open = _UNFINISHED.search(tail) and not _HEADED.match(text[sentence.start : sentence.start + 40].lower())
-            if is_open and (not tail[-1].isdigit() or _UNIT_START.match(text, sentence.start)):
-                joined[-1] = replace(last, end=sentence.end, line=sentence.line)
-                continue
-        joined.append(sentence)
+        if last is not None and _goes_on(text, last, sentence):
+            joined[-1] = replace(last, end=sentence.end, line=sentence.line)
+        else:
+            joined.append(sentence)
     return joined
+
+
+def _goes_on(text: str, last: Sentence, sentence: Sentence) -> bool:
+    """Whether a sentence continues the one before on a new line: cut in a phrase, in lower case, or after a full line."""
+    if sentence.kind is not UnitKind.SENTENCE or last.kind is UnitKind.ROW or sentence.paragraph != last.paragraph:
+        return False
+    if last.line == sentence.line or text[last.end - 1] in ".:;!?":
+        return False
+    opening = text[sentence.start : sentence.start + 40]
+    if _HEADED.match(opening.lower()) or _PLACE_OPENS.match(opening.lower()):
+        return False
+    tail = text[max(last.start, last.end - 16) : last.end]
+    if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text.lower(), sentence.start)):
+        return True
+    if opening[0].islower() and not _LOWER_LIST.match(opening):
+        return True
+    line_start = text.rfind("\n", 0, last.end) + 1
+    is_capitals = tail[-8:].upper() == tail[-8:] and opening[:8].upper() == opening[:8] and opening[0].isalpha()
+    return is_capitals and last.end - line_start >= _FULL_LINE and _wraps(text, last.end, sentence.start)
+
+
+_FULL_LINE = 36
+"""From this length a line in capitals without a full stop goes on in the next."""
+
+
+def _wraps(text: str, end: int, start: int) -> bool:
+    """Only a line end lies between."""
+    return text[end:start].count("\n") == 1 and not text[end:start].strip()
+
+
+_PLACE_OPENS = re.compile(r"(?:(?:left|right|lt|rt|l|r)\b|at |\d{1,2}(?::\d\d| ?o'? ?cl))")
+_LOWER_LIST = re.compile(r"(?:[a-z][.)]|[a-z]{1,12}:)")
 
 
 _OTHER_STUDY = re.compile(
@@ -447,6 +641,7 @@ class _Walker:
         self.is_elsewhere = False
         self.aside = None
         sentences = _joined(self.view.text.text, split_sentences(self.view.text.text, section.start, section.end))
+        sentences = _split_at_heads(self.view.text.lower, _split_low(self.view.text.text, sentences))
         for index, sentence in enumerate(_shortened(sentences)):
             if role not in READ_ROLES and self._turns(sentence, sentences[0], section):
                 role = Role.FINDINGS
@@ -465,6 +660,8 @@ class _Walker:
         if section.kind is SectionKind.RECOMMENDATION:
             return False
         lower = self.view.text.lower
+        if not self.has_findings and sentence is not first and self._observes(sentence):
+            return True
         is_line_start = lower[lower.rfind("\n", 0, sentence.start) + 1 : sentence.start].strip() == ""
         heading = read_heading(lower, sentence.start, sentence.end)
         if not self.has_findings and sentence is not first and heading is not None and heading.side and sentence.end > heading.end:
@@ -476,6 +673,18 @@ class _Walker:
         if not self.has_findings and (sentence.paragraph > first.paragraph or _SIDE_OPENS.match(lower, sentence.start)):
             return True
         return _OPENS.match(lower, sentence.start) is not None
+
+    def _observes(self, sentence: Sentence) -> bool:
+        """Whether the sentence says what was seen, as no clinical remark or technique does."""
+        lower = self.view.text.lower
+        if _REMARK.search(lower, sentence.start, sentence.end):
+            return False
+        if _SAW.search(lower, sentence.start, sentence.end):
+            return True
+        has_noun = bool(self.view.nouns.within(sentence.start, sentence.end))
+        return has_noun and bool(
+            self.view.sizes.within(sentence.start, sentence.end) or _APPEARS.search(lower, sentence.start, sentence.end)
+        )
 
     def _sentence(self, block: _Block, sentence: Sentence, role: Role, section: int, index: int) -> None:
         lower = self.view.text.lower
@@ -493,10 +702,10 @@ class _Walker:
                 break
             position = heading.end
         self._label(block, sentence)
-        if position >= sentence.end:
+        if position >= sentence.end or not _HAS_WORD.search(lower, position, sentence.end):
             return
         own = Role.CONTEXT if self.is_elsewhere and role in READ_ROLES else role
-        if self._is_aside(sentence):
+        if self._is_aside(sentence) or (not self.has_findings and self._is_of_patient(sentence)):
             own = Role.CLINICAL
         self.clauses.append(
             Clause(
@@ -512,11 +721,18 @@ class _Walker:
                 is_row=sentence.kind is UnitKind.ROW,
                 side=block.side,
                 is_side_titled=block.is_side_titled,
+                is_side_inline=block.side is not None and block.side_until is not None and "\n" in lower[block.side.end : position],
                 modality=block.modality,
                 label=block.label,
                 field=column,
             )
         )
+
+    def _is_of_patient(self, sentence: Sentence) -> bool:
+        """A letter's sentence about the woman, not about her images."""
+        lower = self.view.text.lower
+        is_of_her = _OF_PATIENT.match(lower, sentence.start, sentence.end) is not None
+        return is_of_her and not _SAW.search(lower, sentence.start, sentence.end) and not _SENT_FOR.search(lower, sentence.start, sentence.end)
 
     def _is_aside(self, sentence: Sentence) -> bool:
         """A clinical remark reaches to the end of its paragraph, or to a line that opens something else."""
@@ -538,8 +754,13 @@ class _Walker:
     def _expire(self, block: _Block, sentence: Sentence) -> None:
         if block.side_until is not None and sentence.paragraph > block.side_until:
             block.side, block.side_until = None, None
-        if block.label_until is not None and sentence.paragraph > block.label_until:
+        if block.label_until is not None and (sentence.paragraph > block.label_until or self._leaves_label(sentence)):
             block.label, block.label_until = None, None
+
+    def _leaves_label(self, sentence: Sentence) -> bool:
+        lower = self.view.text.lower
+        is_line_start = not lower[lower.rfind("\n", 0, sentence.start) + 1 : sentence.start].strip()
+        return is_line_start and _LEAVES.match(lower, sentence.start, sentence.end) is not None
 
     def _apply(self, block: _Block, heading: Heading, sentence: Sentence) -> None:
         if heading.resets:
@@ -550,7 +771,7 @@ class _Walker:
             block.label = None
         if heading.modality:
             self.modality_headings += [Hit(heading.start, heading.end, name) for name in heading.modality.split("+")]
-            if not (block.is_side_outer and block.side is not None) and not heading.side:
+            if not (block.is_side_outer and block.side is not None and block.side_until is None) and not heading.side:
                 block.side = None
             block.modality = heading.modality
             self.group += 1
@@ -559,7 +780,7 @@ class _Walker:
             block.is_side_outer = block.modality is None
             words = PlaceWord(heading.start, heading.end, heading.side)
             block.side = next((side for side in self.view.sides.within(heading.start, heading.end) if side.value == heading.side), words)
-            block.is_side_titled = heading.modality is not None
+            block.is_side_titled = heading.modality is not None or _SIDE_FIELD.search(self.view.text.lower, 0, heading.start) is not None
             if heading.modality is not None and heading.side == "bilateral":
                 block.side = None
             if heading.modality is None and block.is_side_outer:

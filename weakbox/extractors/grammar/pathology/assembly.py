@@ -61,13 +61,16 @@ def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
     read = [(block, reader.read(block)) for block in blocks]
     entries = _primary_entries(read)
     sides = _side_map(reader.text, blocks)
+    primary = {id(facts) for entry in entries for _, _, facts in entry.readings}
     for block, facts in read:
-        _support(entries, block, facts)
+        if id(facts) not in primary:
+            _support(entries, block, facts)
     entries += _only_listed(read, entries)
     for entry in entries:
         entry.readings += [
             (Role.SPECIMEN_LIST, 0, facts) for ordinals, facts in sides if entry.ordinals and set(entry.ordinals) <= ordinals
         ]
+        entry.members += [facts for ordinals, facts in sides if 0 < len(set(entry.ordinals) & ordinals) < len(entry.ordinals)]
     _spread_rest(reader, entries, blocks)
     ordered = sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
     merged = [
@@ -115,8 +118,6 @@ def _label(block: Block) -> Fact | None:
 
 def _support(entries: list[Entry], block: Block, facts: Facts) -> None:
     """Facts of another passage go to the specimen of the same label, or to the group that it is part of."""
-    if any(block.passage.role == role and facts is known for entry in entries for role, _, known in entry.readings):
-        return
     key = _key(block, facts)
     reading = (block.passage.role, block.passage.order, facts)
     for entry in entries:

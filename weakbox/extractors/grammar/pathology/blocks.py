@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
-from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, label_leads, label_of, label_within, labels_of, runs
+from weakbox.extractors.grammar.pathology.facts import Facts, TextRange
+from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, label_within, labels_of, runs, sequence
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 from weakbox.extractors.grammar.pathology.places import is_only_a_side, location_facts
 from weakbox.extractors.grammar.pathology.sites import SiteHeading, is_site, site_heading_at, site_headings
-from weakbox.extractors.grammar.pathology.tables import Row, Table, find_tables
+from weakbox.extractors.grammar.pathology.tables import ColumnOf, Row, Table, find_tables
+from weakbox.extractors.grammar.pathology.trailing import at_line_ends, in_brackets
 
 _SUMMARY = re.compile(
     r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|composite|global|case(?:[- ]level)?\s+(?:summary|gleason|grade"
@@ -22,6 +23,8 @@ _SUMMARY = re.compile(
     r"|biopsies|samples))\b",
     re.IGNORECASE | re.MULTILINE,
 )
+LONGEST_STRETCH = 20_000
+"""No specimen is described in more characters: a longer stretch is many reports in one, and only its start is read."""
 _OTHER_TISSUE = re.compile(r"\bnodes?\b|\blymph\b|\bmargins?\b", re.IGNORECASE)
 _OWN_COUNT = re.compile(
     r"\d\s*(?:/|of|out\s+of)\s*\d|\bnegative\b|\bbenign\b|\bno\s+(?:tumou?r|cancer|carcinoma|malignan\w+|evidence)", re.IGNORECASE
@@ -46,6 +49,8 @@ class Block:
     context: TextRange | None = None
     facts: Facts = field(default_factory=dict)
     """Facts that a table's columns gave."""
+    covered: int = 0
+    """How far the text is told of, where that is further than ``end`` (the label after a diagnosis)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +63,21 @@ class Layout:
     """Cells of tables that speak of something else than the contract's fields."""
 
 
-def lay_out(text: str, passages: Sequence[Passage], procedure: str | None) -> Layout:
+def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, column_of: ColumnOf | None = None) -> Layout:
     """Blocks by the specimens' labels, otherwise by table rows, otherwise by site headings; else none.
 
     Sites name specimens of a biopsy; of a whole gland only nodes and margins on a line of their own do.
     """
-    tables = {index: find_tables(text, passage.start, passage.end) for index, passage in enumerate(passages)}
+    tables = {index: find_tables(text, passage.start, passage.end, column_of) for index, passage in enumerate(passages)}
     labels = {index: _outside(labels_of(text, passage), tables[index]) for index, passage in enumerate(passages)}
-    scheme = choose_scheme(text, passages, labels)
+    scheme = choose_scheme(text, passages, labels) or _scheme_of_rows(tables.values())
     blocks: list[Block] = []
+    placed = _placed(text, passages, labels, tables, scheme)
+
+    def echoed(chosen: Sequence[Label], index: int) -> bool:
+        named = {label.ordinals for label in chosen}
+        return len(named) > 1 and any(named <= ordinals for other, ordinals in placed if other != index)
+
     for index, passage in enumerate(passages):
         rows = [_row_block(passage, row, table) for table in tables[index] for row in table.rows]
         chosen = (
@@ -74,8 +85,8 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None) -> La
         )
         trailing = _trailing_blocks(text, passage)
         if trailing:
-            blocks += trailing
-        elif chosen and not is_numbered_list(text, passage, chosen) and all(table.is_list for table in tables[index]):
+            blocks += [*trailing, *_leading_blocks(text, passage, trailing, chosen)]
+        elif chosen and (echoed(chosen, index) or not is_numbered_list(text, passage, chosen)):
             blocks += _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
         blocks += rows
     if _wants_sites(blocks):
@@ -89,7 +100,29 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None) -> La
         if len(named) > 1 or (named and not blocks):
             blocks = by_site
     ignored = tuple(cell for found in tables.values() for table in found for cell in table.ignored)
-    return Layout(blocks=tuple(blocks), case_level=tuple(_case_level(passages, blocks)), ignored=ignored)
+    blocks = [replace(block, end=min(block.end, block.body + LONGEST_STRETCH)) for block in blocks]
+    case_level = [(role, (start, min(end, start + LONGEST_STRETCH))) for role, (start, end) in _case_level(passages, blocks)]
+    return Layout(blocks=tuple(blocks), case_level=tuple(case_level), ignored=ignored)
+
+
+def _scheme_of_rows(tables: Iterable[Sequence[Table]]) -> str | None:
+    return next((row[0].scheme for some in tables for table in some for row in table.rows if row[0]), None)
+
+
+def _placed(
+    text: str,
+    passages: Sequence[Passage],
+    labels: Mapping[int, list[Label]],
+    tables: Mapping[int, list[Table]],
+    scheme: str | None,
+) -> list[tuple[int, set[tuple[int, ...]]]]:
+    """The labels that name specimens beyond doubt, by passage (tables count as -1): numbers that repeat them are no list of statements."""
+    found = [(-1, {row[0].ordinals for row in table.rows if row[0]}) for some in tables.values() for table in some]
+    for index, passage in enumerate(passages):
+        chosen = sequence([label for label in labels[index] if label.scheme == scheme], scheme) if scheme else []
+        if chosen and not is_numbered_list(text, passage, chosen):
+            found.append((index, {label.ordinals for label in chosen}))
+    return found
 
 
 def _outside(labels: list[Label], tables: Sequence[Table]) -> list[Label]:
@@ -128,26 +161,45 @@ def _labelled_blocks(text: str, passage: Passage, labels: Sequence[Label]) -> li
     return _without_summary(text, blocks)
 
 
-_TRAILING = re.compile(
-    r"^[ \t]*(?:[-*•>][ \t]*)?(?P<words>[^\n\[(][^\n]*?)[ \t]*(?P<open>[\[(])[ \t]*(?:specimens?|parts?|containers?|pots?|samples?|jars?|vials?|site)"
-    r"[ \t]*#?[ \t]*(?P<id>[A-Za-z]|\d{1,2}|[IVX]{1,5})(?P<site>[ \t]*[,:;-][^\n\])]{1,60})?[\])][ \t.;]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
 def _trailing_blocks(text: str, passage: Passage) -> list[Block]:
-    """Lines that end with the label of their specimen: "Benign prostatic tissue [specimen A, left base]"."""
-    blocks: list[Block] = []
-    for match in _TRAILING.finditer(text, passage.start, passage.end):
-        label = label_within(text, match.start("open"), match.end()) or next(iter(label_of(match["id"], match.span("id"))), None)
-        heading = match.span("site") if match["site"] else None
-        if label is None or label_leads(text, match.start(), passage.end):
-            continue
-        facts = {"_site": Fact(value=True, spans=(heading,))} if heading else {}
-        blocks.append(
-            Block(passage=passage, start=match.start(), body=match.start(), end=match.end("words"), label=label, context=heading, facts=facts)
+    """Lines that name their specimen after its diagnosis."""
+    found = in_brackets(text, passage.start, passage.end)
+    if not found and passage.role is Role.DIAGNOSIS:
+        found = at_line_ends(text, passage.start, passage.end)
+    return [
+        Block(
+            passage=passage,
+            start=trailing.words[0],
+            body=trailing.words[0],
+            end=trailing.words[1],
+            label=trailing.label,
+            context=trailing.site,
+            facts=trailing.facts,
+            covered=_line_end(text, trailing.words[1], passage.end),
         )
-    return blocks if len({block.label.ordinals for block in blocks if block.label}) > 1 else []
+        for trailing in found
+    ]
+
+
+def _leading_blocks(text: str, passage: Passage, trailing: Sequence[Block], chosen: Sequence[Label]) -> list[Block]:
+    """The specimens whose labels lead, beside those whose labels trail."""
+    schemes = {block.label.scheme for block in trailing if block.label}
+    ranges = [(block.start, _line_end(text, block.end, passage.end)) for block in trailing]
+    leading = [
+        label
+        for label in labels_of(text, passage)
+        if label.scheme in schemes and (label.has_noun or label in chosen) and not any(a <= label.start < z for a, z in ranges)
+    ]
+    return [_up_to(block, ranges) for block in _labelled_blocks(text, passage, leading)]
+
+
+def _line_end(text: str, position: int, end: int) -> int:
+    found = text.find("\n", position, end)
+    return end if found < 0 else found
+
+
+def _up_to(block: Block, ranges: Sequence[TextRange]) -> Block:
+    return replace(block, end=min([block.end, *(first for first, _ in ranges if first > block.start)]))
 
 
 def _site_before(text: str, line_start: int, label: Label, end: int) -> TextRange | None:
@@ -216,9 +268,9 @@ def _without_summary(text: str, blocks: list[Block]) -> list[Block]:
     last = blocks[-1]
     earlier = {m["words"].lower() for block in blocks[:-1] for m in _SUMMARY.finditer(text, block.body, block.end)}
     for match in _SUMMARY.finditer(text, last.body + 1, last.end):
-        stands_apart = text[: match.start()].rstrip(" \t").endswith("\n\n") or text[last.body : match.start()].rstrip(" \t").endswith(
-            "\n\n"
-        )
+        stands_apart = text[max(0, match.start() - 80) : match.start()].rstrip(" \t").endswith("\n\n") or text[
+            last.body : match.start()
+        ].rstrip(" \t").endswith("\n\n")
         if match["words"].lower() in earlier and not stands_apart:
             continue
         has_own_count = _OWN_COUNT.search(text, last.body, match.start()) is not None and "core" in match["words"].lower()
@@ -235,7 +287,7 @@ def _case_level(passages: Sequence[Passage], blocks: Sequence[Block]) -> list[tu
         for block in sorted((b for b in blocks if passage.start <= b.start < passage.end), key=lambda b: b.start):
             if block.start > position:
                 stretches.append((passage.role, (position, block.start)))
-            position = max(position, block.end)
+            position = max(position, block.end, block.covered)
         if position < passage.end:
             stretches.append((passage.role, (position, passage.end)))
     return stretches

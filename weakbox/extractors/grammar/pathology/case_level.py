@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from weakbox.extractors.grammar.pathology.asserted import unasserted
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine, lower_case
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 from weakbox.extractors.grammar.pathology.specimens import Reader, rank
@@ -42,14 +42,20 @@ _PAST = re.compile(
     r"|interpretation)\s*:[^\n]*"
     r"|\b(?:previous(?:ly)?|prior|earlier|history\s+of|known|past|formerly|outside\s+(?:report|diagnosis|biopsy)|originally|initially)\b"
     r"(?P<between>[^.;\n]{0,100}?)(?:gleason|carcinoma|cancer|grade\s+group|isup|\d\s*\+\s*\d|benign|biops(?:y|ies)|HGPIN|ASAP)[^.;\n]*"
-    r"|\b(?:(?:active\s+)?surveillance|on\s+AS|h/o|hx|s/p|status\s+post|treated|diagnosed|dx'?d?|initially)\b(?![^.;\n]{0,20}\breport)"
-    r"[^.;\n]{0,60}?(?:gleason|grade\s+group|\bGG|\bG?\d\s*\+\s*\d|isup)[^.;\n]*"
+    r"|\b(?:(?:active\s+)?surveillance|on\s+AS|h/o|hx|s/p|status\s+post|treated|diagnosed|dx'?d|dx\s+(?:in|with)|initially)\b(?![^.;\n]{0,20}\breport)"
+    r"[^.;\n]{0,60}?(?:gleason\W{0,3}(?:score\s+|sum\s+)?\d|grade\s+group\s+\d|\bGG\s?\d|\bG?\d\s*\+\s*\d|isup)[^.;\n]*"
     r"|\b(?:biops(?:y|ies)|bx|TRUS|TURP)\s+(?:\(?\w{3,9}\s+)?\(?(?:19|20)\d\d\)?(?![-/.]\d)[^.;\n]{0,40}?(?:gleason|grade\s+group|\bGG|\d\s*\+\s*\d"
     r"|isup|benign|negative)[^.;\n]*"
     r"|\b(?:biops(?:y|ies)|specimen|TURP|resection)\s+(?:of|from|in|dated|performed)\s+(?:\w+\s+)?(?:19|20)\d\d\b[^.;\n]*|\b(?:in|from"
     r"|dated)\s+(?:\w+\s+)?(?:19|20)\d\d\s*[:,(]?[^.;\n]{0,40}(?:gleason|grade\s+group|\d\s*\+\s*\d)[^.;\n]*",
     re.IGNORECASE,
 )
+_MAY_BE_PAST = re.compile(
+    r"previous|prior|earlier|histor|known|past|former|outside|origin|initial|referr|submitt|contribut|surveill|on as\b|h/o|hx|s/p"
+    r"|status|treated|diagnosed"
+    r"|dx|(?:19|20)\d\d"
+)
+"""Over lower-case text: without one of these nothing of the past is said."""
 _NOW = re.compile(r"\b(?:now|currently|current|today|present (?:biops|specimen)|this (?:biopsy|specimen))\b", re.IGNORECASE)
 _REPLACED = re.compile(
     r"(?P<old>[^.;\n]*?)\b(?:should\s+(?:read|be|have\s+(?:read|been))|(?:is|are|was|were|has been|have been)?\s*(?:amended|revised"
@@ -101,12 +107,14 @@ def _procedures(text: str, start: int, end: int) -> list[tuple[int, str, TextRan
 def mask_past(text: str, passages: Sequence[Passage]) -> str:
     """The text with earlier specimens, replaced values and dismissed ones blanked, so that they are not read as current."""
     ranges: list[TextRange] = unasserted(text)
+    lower = lower_case(text)
     for passage in passages:
         ranges += passage.asides
         if passage.role in (Role.AMENDMENT, Role.ADDENDUM):
             ranges += _replaced(text, passage)
             ranges += [match.span() for match in _DISMISSED.finditer(text, passage.start, passage.end)]
-        ranges += [_past(match) for match in _PAST.finditer(text, passage.start, passage.end)]
+        if _MAY_BE_PAST.search(lower, passage.start, passage.end):
+            ranges += [_past(match) for match in _PAST.finditer(text, passage.start, passage.end)]
     return blank(text, ranges)
 
 

@@ -98,7 +98,7 @@ _POSITIVE_COUNT = re.compile(
     re.IGNORECASE,
 )
 _CORES_OUT_OF = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+{_ADJECTIVES}cores?\s+(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
+    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive|involved)\s+)?(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
     rf"(?!\s*(?:mm|cm|%))"
     rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which|these|them|the\s+latter)\b"
     rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
@@ -124,7 +124,8 @@ _COUNT = re.compile(
 )
 _UNIT_BEFORE_CORE = re.compile(r"\b(?:mm|cm)\b", re.IGNORECASE)
 _ENUMERATED = re.compile(
-    r"(?:\bcores?\s*(?:#|no\.?|number)?\s*(?P<core>\d{1,2}[a-z]?|[A-Z]?\d)(?:[ \t]*[(\[][^()\[\]\n]{1,30}[)\]])?\s*[:.)=,-]|\((?P<paren>\d{1,2})\)\s*(?=[A-Za-z]|\d\s*\+)|\("
+    r"(?:\bcores?\s*(?:#|no\.?|number)?\s*(?P<core>\d{1,2}[a-z]?|[A-Z]?\d)(?:[ \t]*[(\[][^()\[\]\n]{1,30}[)\]])?\s*[:.)=,-]"
+    r"|\((?P<paren>\d{1,2})\)\s*(?=[A-Za-z]|\d\s*\+)|\("
     r"(?P<letter>[a-z])\)\s(?=[A-Za-z]|\d\s*\+))",
     re.IGNORECASE,
 )

@@ -45,16 +45,43 @@ Facts = dict[str, Fact]
 
 
 def blank(text: str, ranges: Iterable[TextRange]) -> str:
-    """``text`` with the ranges made spaces, so that offsets stay."""
+    """``text`` with the ranges made spaces, so that offsets stay.
+
+    The middle of a long stretch is filled with dots: patterns that skip blanks would take quadratic time on it.
+    """
     pieces: list[str] = []
     reached = 0
-    for start, end in sorted(ranges):
-        first = max(start, reached)
-        if end <= first:
-            continue
-        pieces += (text[reached:first], " " * (end - first))
+    for start, end in _merged(ranges):
+        pieces += (text[reached:start], _filling(end - start))
         reached = end
     return "".join((*pieces, text[reached:])) if pieces else text
+
+
+_LONGEST_BLANK = 400
+
+
+def _filling(length: int) -> str:
+    edge = _LONGEST_BLANK // 2
+    return " " * length if length <= _LONGEST_BLANK else " " * edge + "\u00b7" * (length - 2 * edge) + " " * edge
+
+
+def _merged(ranges: Iterable[TextRange]) -> list[TextRange]:
+    """The ranges in order, those that touch made one."""
+    merged: list[TextRange] = []
+    for start, end in sorted(ranges):
+        if end <= start:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def lower_case(text: str) -> str:
+    """The text in lower case with every character in its place."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def combine(better: Facts, worse: Facts, *, conflict: str = "conflict") -> Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
@@ -15,12 +15,20 @@ _NOUN = (
 )
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
-_JOIN = r"\s*(?:-|\bto\b|\bthrough\b|\bthru\b|,\s*and\b|,|&|/|\band\b|\+)\s*"
-_LABEL = re.compile(
-    rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})(?:\s+|(?=[#:(\[])|(?<=[a-z])(?=\d))(?:(?i:no\.?|number|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
-    rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
+_JOIN = r"\s*(?:-|–|\b(?i:to|through|thru)\b|,\s*(?i:and)\b|,|&|/|\b(?i:and)\b|\+)\s*"
+_PATTERN = (
+    rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})(?:\s+|(?=[#:(\[])|(?<=[a-z])(?=\d))(?:(?i:no\.?|number"
+    rf"|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
+    rf"(?P<ids>{_ID}JOINED)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
+_LABEL = re.compile(_PATTERN.replace("JOINED", rf"(?:{_JOIN}{_ID}(?![A-Za-z'’]))*"))
+_SINGLE = re.compile(_PATTERN.replace("JOINED", ""))
+_COUNTED = re.compile(
+    r"\s*(?:(?:needle|tissue|positive)\s+)?(?:cores?|biops\w+|fragments?|pieces?|samples?|cylinders?|strips?|ga?uge|mm|cm|of)\b",
+    re.IGNORECASE,
+)
+"""After a number that counts: "biopsies (12 cores)" has no label."""
 _DATE = re.compile(
     r"\d{1,2}(?:st|nd|rd|th)?[ .\-/]{0,2}(?:of )?(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
     r"|aug(?:ust)?|sep(?:t|tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b"
@@ -29,9 +37,12 @@ _DATE = re.compile(
 )
 _STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
 _INLINE_STARTS = re.compile(
-    r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=[A-Z][ \t]+(?:(?i:left"
-    r"|right|prostate|target|roi)\b|[LR]\b))|(?<=[,)])[ \t]+(?=(?i:core|specimen|sample)[ \t]*#?\d{1,2}[ \t]*[:)])|(?<=\S)[ \t]+(?="
-    r"(?:[A-Z]|\d{1,2})[.)][ \t]+(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri?|mpmri|index|fusion|midline|bilateral|base|mid|apex"
+    r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=(?:[A-Z]"
+    r"|[IVX]{1,4})[ \t]+(?:(?i:left"
+    r"|right|prostate|target|roi|(?:lymph|pelvic)|(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2})[ \t]+(?:cores?|biops"
+    r"|fragment|piece))|[LR]\b))|(?<=[,)])[ \t]+(?=(?i:core|specimen|sample)[ \t]*#?\d{1,2}[ \t]*[:)])|(?<=\S)[ \t]+(?="
+    r"(?:[A-Z]|\d{1,2})[.)][ \t]+(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri?|mpmri|index|fusion|midline|bilateral|base"
+    r"|mid|apex"
     r"|anterior|posterior|additional|extra|lymph|bladder|seminal)\b|[LR]\b|\d{1,2}[ \t]+(?i:cores?)\b))|"
     r"(?<=\S)[ \t]+(?=[(\[](?:[A-Z]|\d{1,2}|[IVX]{1,5})[)\]][ \t]*(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri|base|mid|apex)\b"
     r"|[LR]\b))|"
@@ -39,7 +50,11 @@ _INLINE_STARTS = re.compile(
     r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t]+(?=(?i:specimen|part|core|sample|container)s?\s+#?\s*"
     r"(?:[A-Z]\b|\d|(?i:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b))"
 )
-_BARE_BEFORE_SITE = re.compile(r"[ \t]+(?:left|right|lt|rt|L|R|prostate|target|roi)\b", re.IGNORECASE)
+_BARE_BEFORE_SITE = re.compile(
+    r"[ \t]+(?:left|right|lt|rt|L|R|prostate|target|roi|radical|bladder|pelvic|seminal|lymph|apex|base|midline|mri|(?:one|two|three"
+    r"|four|five|six|seven|eight|nine|ten|\d{1,2})\s+(?:cores?|biops\w+|fragments?|pieces?|cylinders?))\b",
+    re.IGNORECASE,
+)
 _SITE_WORDS = re.compile(
     r"\b(?:left|right|lt|rt|base|mid|middle|apex|apical|basal|prostat\w*|biops\w+|cores?|nodes?|seminal|vesicle|margin|zone|roi"
     r"|target\w*|lesion|turp|chips|midline|lateral|anterior|bladder|urethra\w*|lobe|vas)\b|\b(?-i:[LR][LM]?[BMA]?)\b",
@@ -122,11 +137,30 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
         starts.setdefault(match.end(), True)
     for start in sorted(starts):
         labels += _label_at(text, start, passage.end, is_inline=starts[start])
-    return labels
+    return labels or _bare_list(text, passage)
+
+
+_BARE_ITEM = re.compile(
+    r"(?<!\S)(?P<id>\d{1,2}|[A-Z])[ \t]+(?=(?:prostate[ ,]+)?(?:left|right|lt|rt|midline|ROI|target|MRI|anterior|posterior|base|apex"
+    r"|mid)\b)",
+    re.IGNORECASE,
+)
+
+
+def _bare_list(text: str, passage: Passage) -> list[Label]:
+    """A list without marks: "1 RIGHT BASE 2 RIGHT MID"; only where it counts from the first without a gap."""
+    if passage.role is not Role.SPECIMEN_LIST:
+        return []
+    items = list(_BARE_ITEM.finditer(text, passage.start, passage.end))
+    found = [label for item in items for label in label_of(item["id"], item.span("id")) if label.scheme in ("upper", "number")]
+    rises = [label.ordinals[0] for label in found] == list(range(1, len(found) + 1))
+    return [replace(label, has_noun=False) for label in found] if rises and len(found) > 1 else []
 
 
 def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label]:
     match = _LABEL.match(text, start, end)
+    if match is not None and not ordinals_of(match["ids"]):
+        match = _SINGLE.match(text, start, end)
     if match is None or not _is_closed(match) or _DATE.match(text, match.start("ids"), end):
         return []
     return [
@@ -146,23 +180,43 @@ def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label
 
 
 _WITHIN = re.compile(
-    rf"[(\[][ \t]*(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?|bottles?|biops(?:y|ies)))[ \t]*#?[ \t]*(?P<ids>{_ID}"
+    rf"[(\[][ \t]*(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?|bottles?|biops(?:y"
+    rf"|ies)))[ \t]*#?[ \t]*(?P<ids>{_ID}"
     rf"(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)[ \t]*[)\]]"
 )
 
 
+_TRAILING = re.compile(
+    rf"[ \t,;(]+(?:(?i:in|at|from|involving)\s+)(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?"
+    rf"|bottles?|sites?))[ \t]*#?[ \t]*"
+    rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)[ \t).;]*$",
+    re.MULTILINE,
+)
+
+
+_LETTER_WITHIN = re.compile(rf"[(\[](?P<ids>(?:[A-Z]|[IVX]{{1,5}})(?:{_JOIN}(?:[A-Z]|[IVX]{{1,5}}))*)[)\]](?=[ \t]*:)")
+"""Only letters: a number in brackets counts cores."""
+
+
+def label_at_the_end(text: str, start: int, end: int) -> Label | None:
+    """The label with which a line ends ("Adenocarcinoma, 3+3=6, in specimens 2 and 5."); None where another label leads it."""
+    match = _TRAILING.search(text, start, end)
+    if match is None or not _DIAGNOSTIC.search(text, start, match.start()) or label_leads(text, start, end):
+        return None
+    found = label_of(match["ids"], match.span("ids"))
+    return replace(found[0], body=start, is_core=match["noun"].lower().startswith("core")) if found else None
+
+
 def label_within(text: str, start: int, end: int) -> Label | None:
     """The label that words for a site give in brackets: "Left base (specimen A)", "Right anterior (cores 1-5)"."""
-    match = _WITHIN.search(text, start, min(end + 1, len(text)))
+    match = _WITHIN.search(text, start, min(end + 1, len(text))) or _LETTER_WITHIN.search(text, start, min(end + 3, len(text)))
     return next(iter(label_of(match["ids"], match.span("ids"))), None) if match else None
 
 
 def label_of(written: str, at: tuple[int, int]) -> list[Label]:
     """Labels in every scheme in which ``written``, which stands at ``at``, may be read; what follows it is its body."""
     return [
-        Label(
-            written=" ".join(written.split()), scheme=scheme, ordinals=ordinals, start=at[0], end=at[1], body=at[1], has_noun=True
-        )
+        Label(written=" ".join(written.split()), scheme=scheme, ordinals=ordinals, start=at[0], end=at[1], body=at[1], has_noun=True)
         for scheme, ordinals in ordinals_of(written).items()
     ]
 
@@ -190,14 +244,19 @@ def _is_closed(match: re.Match[str]) -> bool:
     close = match["close"].strip()
     is_word = match["ids"].lower() in _WORDS
     if match["noun"]:
-        return True
+        return _COUNTED.match(match.string, match.end("ids")) is None
     if is_word:
         return False
     if close == ",":
         return len(match["ids"]) <= 2 and _BARE_BEFORE_SITE.match(match.string, match.end("close")) is not None
     if match["open"] or match["open2"]:
         return close.startswith((")", "]"))
-    if not close and len(match["ids"]) == 1 and match["ids"].isupper() and _BARE_BEFORE_SITE.match(match.string, match.end("ids")):
+    if (
+        not close
+        and (len(match["ids"]) == 1 or match["ids"] in _ROMANS)
+        and match["ids"].isupper()
+        and _BARE_BEFORE_SITE.match(match.string, match.end("ids"))
+    ):
         return True
     following = match.string[match.end() : match.end() + 2]
     return bool(close and close != ",") or (
@@ -211,7 +270,7 @@ def _filled(places: list[int], written: str, parts: list[str]) -> tuple[int, ...
     position = len(parts[0])
     for place, part in zip(places[1:], parts[1:], strict=True):
         joint_end = written.index(part, position)
-        is_range = re.search(r"-|to|thr", written[position:joint_end]) is not None
+        is_range = re.search(r"-|–|to|thr", written[position:joint_end], re.IGNORECASE) is not None
         position = joint_end + len(part)
         if place <= ordinals[-1] or place - ordinals[-1] > 40:
             return ()
@@ -256,18 +315,25 @@ def _role_score(text: str, passages: Sequence[Passage], labels: dict[int, list[L
     return total
 
 
+_MOST_RUNS = 4
+"""A list, a gross description, a microscopy and a diagnosis may follow one another under one heading."""
+
+
 def runs(labels: Sequence[Label], scheme: str) -> list[list[Label]]:
     """The sequences of a passage: a list of specimens may be followed by what each of them shows."""
     found: list[list[Label]] = []
     rest = list(labels)
-    while rest:
+    while rest and len(found) < _MOST_RUNS:
         chosen = sequence(rest, scheme)
         if not chosen:
             break
         found.append(chosen)
         first, last = chosen[0], chosen[-1]
-        rest = [label for label in rest if label.start > last.start and label.has_noun]
+        rest = [label for label in rest if label.start > last.start and (label.has_noun or not label.is_inline)]
         if len(chosen) < 2 or not rest or rest[0].ordinals != first.ordinals:
+            break
+        named = {label.ordinals for label in sequence(rest, scheme)}
+        if not rest[0].has_noun and named != {label.ordinals for label in chosen}:
             break
     return found
 
@@ -278,11 +344,12 @@ def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:
     A group that its own members follow ("Biopsies A-F: A. ...") is a heading and left out.
     """
     chosen: list[Label] = []
+    seen: set[int] = set()
+    last = 0
     for label in labels:
         if chosen and _heads(chosen[-1], label):
-            chosen.pop()
-        seen = {ordinal for other in chosen for ordinal in other.ordinals}
-        last = max(seen, default=0)
+            seen.difference_update(chosen.pop().ordinals)
+            last = max(seen, default=0)
         if seen & set(label.ordinals) or (label.ordinals[0] < last and label.is_inline and not label.has_noun):
             continue
         is_next = label.ordinals[0] == last + 1 or (scheme == "mixed" and _is_next_mixed(last, label.ordinals[0]))
@@ -291,6 +358,8 @@ def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:
         if not label.has_noun and not is_next and label.ordinals[0] - last > LARGEST_GAP:
             continue
         chosen.append(label)
+        seen.update(label.ordinals)
+        last = max(last, *label.ordinals)
     return chosen
 
 

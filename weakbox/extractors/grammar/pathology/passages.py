@@ -89,8 +89,11 @@ _GROUP_LINE = re.compile(
 )
 _OWN_HEADINGS = re.compile(
     r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
-    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
-    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n))))",
+    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:"
+    r"|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
+    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?<=\n)(?P<diagnosis>(?:our|current"
+    r"|present|review|consultation|consultant'?s?)[ \t]+(?:\w+[ \t]+)?"
+    r"(?:diagnos[ie]s|interpretation|opinion)[ \t]*(?::|(?=\n))))",
     re.IGNORECASE,
 )
 _MICROSCOPIC_DIAGNOSIS = re.compile(r"diagnos", re.IGNORECASE)
@@ -109,14 +112,27 @@ def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Pas
     return _with_a_diagnosis(text.text, _with_revisions(text.text, _around_comments(text.text, _joined_forms(text.text, passages))))
 
 
-_UNREAD = (SectionKind.CLINICAL_INFORMATION, SectionKind.COMPARISON, SectionKind.RECOMMENDATION, SectionKind.SIGNATURE)
+_UNREAD = (
+    SectionKind.SPECIMEN_LIST,
+    SectionKind.CLINICAL_INFORMATION,
+    SectionKind.COMPARISON,
+    SectionKind.RECOMMENDATION,
+    SectionKind.SIGNATURE,
+)
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _SPECIMEN_LINE = re.compile(
     r"[ \t]*(?:[-*•>][ \t]*)?(?:(?:specimens?|parts?|containers?|samples?|jars?|vials?|cores?|sites?)[ \t]*#?[ \t]*)?[(#]?"
     r"(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5})(?:[ \t]*(?:-|,|&|/|to|and)[ \t]*(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?))?[.):\-](?=\s)",
     re.IGNORECASE,
 )
-_COLUMN_NAMES = re.compile(r"(?=[^\n]*(?:\||\t| {2,}))(?=[^\n]*\b(?:gleason|isup|grade group|gg|diagnosis|result)\b)[^\n]*\b(?:site|cores?|location)\b", re.IGNORECASE)
+_COLUMN_NAMES = re.compile(
+    r"(?=[^\n]*(?:\||\t| {2,}))(?=[^\n]*\b(?:gleason|isup|grade group|gg|diagnosis|result)\b)[^\n]*\b(?:site|cores?|location)\b",
+    re.IGNORECASE,
+)
+_GLAND_LINE = re.compile(
+    r"[ \t]*(?:[-*•>][ \t]*)?prostat\w*\b[^\n]{0,60}\b(?:biops\w+|bx|cores?|TURP|trans-?urethral|resection|prostatectomy|chips)\b",
+    re.IGNORECASE,
+)
 _OF_THE_PAST = re.compile(r"\b(?:previous|prior|history|known|father|brother|pi-?rads|likert|mri|(?:19|20)\d\d)\b", re.IGNORECASE)
 
 
@@ -139,7 +155,9 @@ def _specimens_within(text: str, section: TextSection) -> int | None:
     found = [line.start() for line in lines[1:] if _begins_specimens(text, line, section.end)]
     if not found:
         return None
-    stands_apart = "\n\n" in text[: found[0]][-3:] or text[: found[0]].rstrip(" \t").endswith("\n\n")
+    if section.kind is SectionKind.SPECIMEN_LIST:
+        return found[0] if len(found) > 1 else None
+    stands_apart = text[max(0, found[0] - 80) : found[0]].rstrip(" \t").endswith("\n\n")
     return found[0] if stands_apart or len(found) > 1 else None
 
 
@@ -147,7 +165,7 @@ def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
     start = line.start()
     if _OF_THE_PAST.search(line[0]):
         return False
-    if _COLUMN_NAMES.match(text, start, line.end()):
+    if _COLUMN_NAMES.match(text, start, line.end()) or (_GLAND_LINE.match(line[0]) and _DIAGNOSTIC.search(line[0])):
         return True
     label = _SPECIMEN_LINE.match(text, start, line.end())
     site = site_heading_at(text, label.end() if label else start, end)
@@ -159,7 +177,7 @@ def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
 
 def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     """A form that repeats "Specimen: ... Diagnosis: ..." is one passage: its headings belong to the specimens."""
-    passages = _joined_fields(text, passages)
+    passages = _joined_fields(text, _without_false_lists(text, passages))
     passages = _joined_sites(text, passages)
     lists = [p for p in passages if p.role is Role.SPECIMEN_LIST and p.heading and _SPECIMEN_FIELD.match(text, p.heading[0])]
     if len(lists) < 2:
@@ -172,6 +190,32 @@ def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     before = [p for p in passages if p.end <= heading[0] or p.start < heading[0]]
     after = [p for p in passages if p.start >= last.end]
     return [*before, form, *after]
+
+
+_IDS_FIRST = re.compile(
+    r"[ \t]*#?(?:[A-Za-z]|\d{1,2}|[IVX]{1,5})(?:\s*(?:-|,|&|/|\b(?:to|and|through)\b)\s*(?:and\s+)?(?:[A-Za-z]|\d{1,2}"
+    r"|[IVX]{1,5})\b)*\s*(?:[:)=-]|\s(?:is|are|shows?|contains?)\b)",
+    re.IGNORECASE,
+)
+
+
+def _without_false_lists(text: str, passages: list[Passage]) -> list[Passage]:
+    """ "SPECIMENS 1, 4 AND 6: BENIGN" goes on with the diagnosis: "SPECIMENS" heads no list there."""
+    joined: list[Passage] = []
+    for passage in passages:
+        before = joined[-1] if joined else None
+        is_false = (
+            passage.role is Role.SPECIMEN_LIST
+            and passage.heading is not None
+            and ":" not in text[slice(*passage.heading)]
+            and _IDS_FIRST.match(text, passage.start, passage.end) is not None
+            and _DIAGNOSTIC.search(text, passage.start, passage.end) is not None
+        )
+        if is_false and before is not None and before.role in _GOES_ON:
+            joined[-1] = replace(before, end=passage.end)
+        else:
+            joined.append(passage)
+    return joined
 
 
 def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
@@ -192,7 +236,8 @@ def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:
 
 
 _SITE_FIELD = re.compile(
-    r"^[ \t]*(?:[-*•>][ \t]*)?(?:(?:biopsy|specimen|core)[ \t]+)?(?:site|location|region|area|position|container|core|part|label)[ \t]*#?\w{0,3}[ \t]*[:=][ \t]*\S",
+    r"^[ \t]*(?:[-*•>][ \t]*)?(?:(?:biopsy|specimen|core)[ \t]+)?(?:site|location|region|area|position|container|core|part"
+    r"|label)[ \t]*#?\w{0,3}[ \t]*[:=][ \t]*\S",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -217,7 +262,7 @@ def _last_site(text: str, passage: Passage) -> re.Match[str] | None:
 
 
 def _is_below_label(text: str, heading: int) -> bool:
-    above = text[:heading].rstrip().rsplit("\n", 1)[-1]
+    above = text[max(0, heading - 400) : heading].rstrip().rsplit("\n", 1)[-1]
     return _GROUP_LINE.match(above) is not None
 
 
@@ -266,12 +311,11 @@ def _with_own_headings(text: str, sections: Sequence[TextSection]) -> list[TextS
     """Sections cut once more at headings that only pathology reports of some countries have."""
     cut: list[TextSection] = []
     for section in sections:
-        match = _OWN_HEADINGS.search(text, section.start, section.end)
-        if match is None or match.lastgroup is None:
-            cut.append(section)
-            continue
-        cut.append(replace(section, end=match.start()))
-        cut.append(TextSection(kind=SectionKind(match.lastgroup), start=match.end(), end=section.end, heading=match.span()))
+        rest = section
+        for match in _OWN_HEADINGS.finditer(text, section.start, section.end):
+            cut.append(replace(rest, end=match.start()))
+            rest = TextSection(kind=SectionKind(match.lastgroup or rest.kind), start=match.end(), end=section.end, heading=match.span())
+        cut.append(rest)
     return cut
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 from weakbox.records.stated import FieldValue
 from weakbox.text.locations import read_location
 
@@ -25,7 +26,19 @@ _POSITION = {"L": "lateral", "M": "medial"}
 
 def location_facts(text: str, start: int, end: int) -> Facts:
     """Side, zone, levels and positions that ``text[start:end]`` names, in words or as a code."""
-    words = text[start:end]
+    return {
+        name: Fact(value=value, spans=tuple((first + start, last + start) for first, last in spans), confidence=confidence, rule=rule)
+        for name, value, spans, confidence, rule in _located(text[start:end])
+    }
+
+
+@lru_cache(maxsize=8192)
+def _located(words: str) -> tuple[tuple[str, FieldValue, tuple[TextRange, ...], float, str], ...]:
+    """What words say of a place, with offsets in them; the same words stand in many reports."""
+    return tuple((name, fact.value, fact.spans, fact.confidence, fact.rule) for name, fact in _read_place(words).items())
+
+
+def _read_place(words: str) -> Facts:
     if _MAY_MISLEAD.search(words):
         words = _NO_PLACE.sub(lambda match: " " * len(match[0]), words)
     location = read_location(words)
@@ -33,10 +46,8 @@ def location_facts(text: str, start: int, end: int) -> Facts:
     for name in LOCATION_FIELDS:
         value, spans = getattr(location, name), location.spans.get(name, ())
         if value and spans:
-            facts[name] = Fact(
-                value=value, spans=tuple((first + start, last + start) for first, last in spans), confidence=0.96, rule="location"
-            )
-    return facts or _shortened(text, start, end) or _coded(text, start, end)
+            facts[name] = Fact(value=value, spans=tuple(spans), confidence=0.96, rule="location")
+    return facts or _shortened(words, 0, len(words)) or _coded(words, 0, len(words))
 
 
 def _shortened(text: str, start: int, end: int) -> Facts:

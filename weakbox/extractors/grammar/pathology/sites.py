@@ -20,7 +20,9 @@ _SITE_WORD = re.compile(
 _GAP = re.compile(r"[ \t,/()&+#\-\[\]]*")
 _BRACKETED_GAP = re.compile(r"[ \t,;/()&+#\-\[\]]*")
 _LEAD = re.compile(
-    r"[ \t]*(?:[-*•>]\s*)?(?:(?:biopsy\s+|specimen\s+|core\s+)?(?:site|location|region|area|position)\s*(?:no\.?\s*)?\d{0,2}\s*[:=]\s*|(?:(?:the\s+)?(?:sections?|slides?|cores?|biops(?:y|ies)|specimens?|samples?|tissue|fragments?|levels?)\s+"
+    r"[ \t]*(?:[-*•>]\s*)?(?:(?:biopsy\s+|specimen\s+|core\s+)?(?:site|location|region|area"
+    r"|position)\s*(?:no\.?\s*)?\d{0,2}\s*[:=]\s*|(?:(?:the\s+)?(?:sections?|slides?|cores?|biops(?:y|ies)|specimens?|samples?|tissue"
+    r"|fragments?|levels?)\s+"
     r"(?:taken\s+|received\s+|obtained\s+|labell?ed\s+(?:as\s+)?)?(?:from|of|at)\s+|from\s+|in\s+|at\s+)(?:the\s+)?)?",
     re.IGNORECASE,
 )
@@ -79,8 +81,12 @@ def site_heading_at(text: str, position: int, end: int) -> SiteHeading | None:
     return SiteHeading(start=first, end=last, body=body, is_line=not rest_of_line.strip())
 
 
+_LONGEST_SITE = 300
+
+
 def _vocabulary_end(text: str, start: int, end: int) -> int:
     position = reached = start
+    end = min(end, start + _LONGEST_SITE)
     while True:
         is_bracketed = text.count("(", start, position) > text.count(")", start, position)
         gap = (_BRACKETED_GAP if is_bracketed else _GAP).match(text, position, end)

@@ -18,7 +18,7 @@ from weakbox.extractors.grammar.pathology.diagnoses import (
     read_node_count,
 )
 from weakbox.extractors.grammar.pathology.extents import read_length, read_percent
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, combine
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
@@ -55,9 +55,12 @@ class Reader:
         facts = self._location(block)
         role = block.passage.role
         if role is Role.GROSS:
-            return {**self._only_cores(block), **(facts if self.procedure in ("biopsy", None) else {})}
+            return {**self._only_cores(block), **(facts if self.procedure in ("biopsy", None) or self._is_other_part(block) else {})}
         if role is not Role.SPECIMEN_LIST:
-            return {**facts, **self.read_stretch(block.body, block.end, self._is_other_part(block), block.facts)}
+            read = self.read_stretch(block.body, block.end, self._is_other_part(block), block.facts)
+            if role is Role.MICROSCOPY and block.label is not None and "diagnosis" not in read and not self._is_other_part(block):
+                read = {**self._measured(block), **read}
+            return {**facts, **read}
         cores = self._only_cores(block) if self.procedure in ("biopsy", None) else {}
         return {**facts, **cores, **self._if_missing(block)}
 
@@ -97,6 +100,14 @@ class Reader:
             facts |= {"percent_involved": percent} if percent else {}
             facts |= {"tumor_length_mm": length} if length else {}
         return facts
+
+    def _measured(self, block: Block) -> Facts:
+        """Extents in a microscopy that names no tumour: they count where the specimen's diagnosis is cancer."""
+        if self.procedure not in ("biopsy", None):
+            return {}
+        percent = read_percent(self.text, block.body, block.end)
+        length = read_length(self.text, block.body, block.end, needs_tumour_word=True)
+        return {**({"percent_involved": percent} if percent else {}), **({"tumor_length_mm": length} if length else {})}
 
     def read_totals(self, start: int, end: int) -> Facts:
         """Core counts of a stretch that gives no diagnosis (gross description, list)."""
@@ -240,11 +251,23 @@ def rank(role: Role) -> int:
 def merge(readings: Sequence[tuple[Role, int, Facts]]) -> Facts:
     """One specimen's facts from all passages: the better passage wins, a later amendment supersedes, differences are flagged."""
     merged: Facts = {}
+    readings = _without_counted(readings)
     ordered = sorted(readings, key=lambda reading: (rank(reading[0]), -reading[1]))
     for role, _, facts in ordered:
         conflict = "superseded" if ordered[0][0] is Role.AMENDMENT and role is not Role.AMENDMENT else "conflict"
         merged = combine(merged, _comparable(role, merged, facts), conflict=conflict)
     return _grade_of_one_source(merged)
+
+
+def _without_counted(readings: Sequence[tuple[Role, int, Facts]]) -> Sequence[tuple[Role, int, Facts]]:
+    """A diagnosis that only core counts imply gives way to one in words."""
+    stated = [facts["diagnosis"] for _, _, facts in readings if "diagnosis" in facts and facts["diagnosis"].rule != "counted"]
+    if not stated:
+        return readings
+    return [
+        (role, order, {name: fact for name, fact in facts.items() if name != "diagnosis" or fact.rule != "counted"})
+        for role, order, facts in readings
+    ]
 
 
 def _comparable(role: Role, merged: Facts, facts: Facts) -> Facts:

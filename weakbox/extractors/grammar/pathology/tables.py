@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from weakbox.extractors.grammar.pathology.cores import number_of
@@ -17,7 +17,8 @@ _COLUMNS = (
     (
         "ignored",
         re.compile(
-            r"(?:%|percent\w*)?\s*(?:of\s+)?(?:gleason\s+)?(?:pattern|GP|P)\s*[345](?:\s*/\s*[345])?\s*\(?%?\)?|(?:high[- ]grade|tertiary).*|.*core length.*"
+            r"(?:%|percent\w*)?\s*(?:of\s+)?(?:gleason\s+)?(?:pattern|GP|P)\s*[345](?:\s*/\s*[345])?\s*\(?%?\)?|(?:high[- ]grade"
+            r"|tertiary).*|.*core length.*"
             r"|length of cores?.*|cores? \(?mm\)?|PNI|perineural.*|LVI|crib\w*|IDC-?P?|EPE|blocks?|stains?|IHC|H&E|date|received.*time|"
             r"fragments?|pieces?|colou?r|ink|cassettes?|margin.*",
             re.IGNORECASE,
@@ -31,7 +32,11 @@ _COLUMNS = (
     ),
     (
         "site",
-        re.compile(r"(?:(?:biopsy |specimen |core )?(?:site|location|region|area|position|description|sector|laterality|labell?ed|received as|source|specimen))s?(?:/\w+)?", re.IGNORECASE),
+        re.compile(
+            r"(?:(?:biopsy |specimen |core )?(?:site|location|region|area|position|description|sector|laterality|labell?ed"
+            r"|received as|source|specimen))s?(?:/\w+)?",
+            re.IGNORECASE,
+        ),
     ),
     (
         "fraction",
@@ -44,8 +49,9 @@ _COLUMNS = (
     (
         "cores_positive",
         re.compile(
-            r"(?:no\.? of |number of |# )?(?:(?:pos(?:itive)?|involved|\+)\s*(?:cores?)?|cores?\s*(?:pos(?:itive)?\.?|involved|\+|with "
-            r"(?:tumou?r|cancer)))",
+            r"(?:no\.? of |number of |# )?(?:(?:pos(?:itive)?|involved|\+(?:ve)?)\s*(?:cores?)?|cores?\s*\(?(?:pos(?:itive)?\.?"
+            r"|involved|\+(?:ve)?|with "
+            r"(?:tumou?r|cancer))\)?)",
             re.IGNORECASE,
         ),
     ),
@@ -80,6 +86,7 @@ _ID = re.compile(
 _TOTAL_ROW = re.compile(r"\s*\|?\s*(?:total|overall|sum)\b", re.IGNORECASE)
 _EMPTY = ("-", "--", "---", "n/a", "N/A", "NA", "", ".", "nil", "Nil", "NIL")
 
+ColumnOf = Callable[[int], int]
 Row = tuple[Label | None, TextRange, Facts]
 Cell = tuple[int, int]
 
@@ -104,8 +111,8 @@ def find_rows(text: str, start: int, end: int) -> list[Row]:
     return [row for table in find_tables(text, start, end) for row in table.rows]
 
 
-def find_tables(text: str, start: int, end: int) -> list[Table]:
-    """Every table of ``text[start:end]``, in order."""
+def find_tables(text: str, start: int, end: int, column_of: ColumnOf | None = None) -> list[Table]:
+    """Every table of ``text[start:end]``, in order; ``column_of`` tells on which column of its raw line a character stands."""
     if not _MAY_HOLD_COLUMNS.search(text, start, end):
         return []
     tables: list[Table] = []
@@ -113,12 +120,12 @@ def find_tables(text: str, start: int, end: int) -> list[Table]:
     draft: _Draft | None = None
     for first, last in _lines(text, start, end):
         cells = _cells(text, first, last)
-        columns = _columns(text, cells, first)
+        columns = _columns(text, cells, column_of)
         if columns:
             draft = _Draft(columns=columns, start=first, end=last)
             drafts.append(draft)
         elif draft is not None and len(cells) >= 2:
-            draft.add(text, cells, (first, last))
+            draft.add(text, cells, (first, last), column_of)
         elif draft is not None and cells and not _is_rule(text[first:last]):
             draft = None
     for draft in drafts:
@@ -147,10 +154,10 @@ class _Draft:
     rows: list[Row] = field(default_factory=list)
     ignored: list[TextRange] = field(default_factory=list)
 
-    def add(self, text: str, cells: list[Cell], line: TextRange) -> None:
+    def add(self, text: str, cells: list[Cell], line: TextRange, column_of: ColumnOf | None) -> None:
         """One more row; a line of totals, or one that does not fit the columns, is none."""
         self.end = line[1]
-        aligned = _aligned(text, cells, self.columns, line[0])
+        aligned = _aligned(text, cells, self.columns, column_of)
         if aligned is None or _TOTAL_ROW.match(text, *line):
             return
         self.rows.append(_row(text, aligned, line))
@@ -197,14 +204,21 @@ def _cells(text: str, start: int, end: int) -> list[Cell]:
     return cells
 
 
-def _columns(text: str, cells: list[Cell], line_start: int) -> list[_Column]:
+def _columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[_Column]:
     if len(cells) < _MINIMUM_COLUMNS or any(last - first > _LONGEST_NAME for first, last in cells):
         return []
     names = [_column_name(text[first:last]) for first, last in cells]
     known = [name for name in names if name]
     if len(known) < _MINIMUM_COLUMNS or len(known) < len(cells) - 1:
         return []
-    return [_Column(name=name, first=cell[0] - line_start, last=cell[1] - line_start) for name, cell in zip(names, cells, strict=True)]
+    return [
+        _Column(name=name, first=_place(text, cell[0], column_of), last=_place(text, cell[1] - 1, column_of) + 1)
+        for name, cell in zip(names, cells, strict=True)
+    ]
+
+
+def _place(text: str, position: int, column_of: ColumnOf | None) -> int:
+    return position - text.rfind("\n", 0, position) - 1 if column_of is None else column_of(position)
 
 
 def _column_name(words: str) -> str | None:
@@ -212,10 +226,11 @@ def _column_name(words: str) -> str | None:
     return next((name for name, pattern in _COLUMNS if pattern.fullmatch(cleaned)), None)
 
 
-def _aligned(text: str, cells: list[Cell], columns: list[_Column], line_start: int) -> list[tuple[str | None, Cell]] | None:
+def _aligned(text: str, cells: list[Cell], columns: list[_Column], column_of: ColumnOf | None) -> list[tuple[str | None, Cell]] | None:
     """Each cell with the name of its column: in order, after a label without a column, or by where it stands on the line."""
     names = [column.name for column in columns]
-    has_marks = "|" in text[line_start : cells[-1][1]] or "\t" in text[line_start : cells[-1][1]].strip()
+    line = text[text.rfind("\n", 0, cells[0][0]) + 1 : cells[-1][1]]
+    has_marks = "|" in line or "\t" in line.strip()
     if len(cells) == len(columns) + 1 and "specimen_id" not in names and _ID.fullmatch(text[slice(*cells[0])]):
         return [("specimen_id", cells[0]), *zip(names, cells[1:], strict=True)]
     if len(cells) == len(columns) or (has_marks and len(cells) < len(columns)):
@@ -225,15 +240,22 @@ def _aligned(text: str, cells: list[Cell], columns: list[_Column], line_start: i
         return list(zip(names, filled, strict=True)) if len(filled) == len(columns) else None
     if len(cells) > len(columns):
         return None
-    return _by_place(filled, columns, line_start)
+    return _by_place(text, filled, columns, column_of)
 
 
-def _by_place(cells: list[Cell], columns: list[_Column], line_start: int) -> list[tuple[str | None, Cell]] | None:
+def _by_place(text: str, cells: list[Cell], columns: list[_Column], column_of: ColumnOf | None) -> list[tuple[str | None, Cell]]:
+    """Each cell under the name that stands above it; where two would share one, only the first two cells count."""
     aligned: list[tuple[str | None, Cell]] = []
+    taken: list[int] = []
     for first, last in cells:
-        near = min(columns, key=lambda column: max(column.first - (last - line_start), (first - line_start) - column.last, 0))
-        aligned.append((near.name, (first, last)))
-    return aligned if len({name for name, _ in aligned}) == len(aligned) else None
+        left, right = _place(text, first, column_of), _place(text, last - 1, column_of) + 1
+        near = min(
+            range(len(columns)),
+            key=lambda index: (max(columns[index].first - right, left - columns[index].last, 0), abs(columns[index].first - left)),
+        )
+        taken.append(near)
+        aligned.append((columns[near].name, (first, last)))
+    return aligned if len(set(taken)) == len(taken) else [(column.name, cell) for column, cell in zip(columns[:2], cells[:2], strict=False)]
 
 
 def _row(text: str, aligned: list[tuple[str | None, Cell]], line: TextRange) -> Row:
