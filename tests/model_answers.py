@@ -30,6 +30,8 @@ class Said:
     """A claim about a report, and whether the report states it."""
 
     claim: Claim
+    beside: tuple[Claim, ...]
+    """What the model says of the same item."""
     reading: Reading
     is_right: bool
     kind: str

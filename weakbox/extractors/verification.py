@@ -16,9 +16,10 @@ A claim that no reading confirms is dropped with one of the codes of ``Reason``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from fractions import Fraction
 from functools import lru_cache
 
 from weakbox.extractors.contract import shape_of
@@ -136,16 +137,29 @@ def _verdict(claim: Claim, reading: Reading) -> Verdict:
     field = _field(reading.shape, claim)
     if field is None or not is_in_range(claim.value, field):
         return Verdict(claim=claim, reason=Reason.RANGE)
-    places = list(occurrences(claim.quote, reading.report.text))
+    places = [place for place in occurrences(claim.quote, reading.report.text) if _is_one_stretch(claim.quote, place, reading.text)]
     if not places:
         return Verdict(claim=claim, reason=Reason.UNSUPPORTED)
+    confirmed: list[Span] = []
     reasons = []
     for place in places:
+        if confirmed:
+            if claim.item is not None and _is_read_at(claim, field, place, reading):
+                confirmed.append(place)
+            continue
         reason = _check_at(claim, field, place, reading)
         if reason is None:
-            return Verdict(claim=claim, evidence=(place,))
+            confirmed.append(place)
         reasons.append(reason)
+    if confirmed:
+        return Verdict(claim=claim, evidence=tuple(confirmed))
     return Verdict(claim=claim, reason=next((reason for reason in reasons if reason is not Reason.UNSUPPORTED), Reason.UNSUPPORTED))
+
+
+def _is_read_at(claim: Claim, field: Field, place: Span, reading: Reading) -> bool:
+    """Whether the grammar, reading the whole report, finds this value in the words at ``place``."""
+    stated = _values_at(_leaves_of(reading.extraction, claim), field, place)
+    return bool(stated) and _judge(claim, stated) is None
 
 
 def _field(shape: ReportShape, claim: Claim) -> Field | None:
@@ -193,6 +207,11 @@ def occurrences(quote: str, raw: str) -> Iterator[Span]:
         yield Span(start=match.start(), end=match.end())
 
 
+def _is_one_stretch(quote: str, place: Span, text: Normalised) -> bool:
+    """Whether the words stand together: a hard line end between them (a table's heading and its first row) parts them."""
+    return "\n" in quote or "\n" not in text.text[text.from_raw(place.start) : text.from_raw(place.end)]
+
+
 def _check_at(claim: Claim, field: Field, place: Span, reading: Reading) -> Reason | None:
     """None where the words at ``place`` state the value now and here."""
     stated = _values_at(_leaves_of(reading.extraction, claim), field, place)
@@ -238,7 +257,7 @@ def _leaves_of(extraction: ReportExtraction, claim: Claim) -> list[Leaf]:
 
 def _values_at(leaves: Sequence[Leaf], field: Field, place: Span) -> list[FieldValue]:
     """Values that the words at ``place`` state; a derived value needs all of its words there, any other one shared word."""
-    return [leaf.value for leaf in leaves if (_holds if field.is_derived and len(leaf.evidence) > 1 else _touches)(leaf.evidence, place)]
+    return [leaf.value for leaf in leaves if (_holds if field.is_derived else _touches)(leaf.evidence, place)]
 
 
 def _touches(evidence: Sequence[Span], place: Span) -> bool:
@@ -318,34 +337,48 @@ def _section_objection(claim: Claim, place: Span, reading: Reading) -> Reason | 
 
 
 def _keep_items_together(verdicts: Sequence[Verdict], reading: Reading) -> list[Verdict]:
-    """An item's words must be those of one item of the rules: a side from the next lesion is dropped."""
-    owners = {index: _owner([v for v in verdicts if v.claim.item == index], reading.extraction.items) for index in _items(verdicts)}
-    return [
-        Verdict(claim=verdict.claim, reason=Reason.GROUPING) if _is_astray(verdict, owners, reading.extraction.items) else verdict
-        for verdict in verdicts
-    ]
+    """An item's words must be those of one item of the rules: a side from the next lesion is dropped.
+
+    Words that stand at several places ("benign" in each of twelve specimens) are taken where the item's other words stand.
+    """
+    items = reading.extraction.items
+    owners: dict[int, int | None] = {}
+    for index in _items(verdicts):
+        own = [verdict for verdict in verdicts if verdict.claim.item == index and verdict.reason is None]
+        owners[index] = _owner(own, items, {owner for owner in owners.values() if owner is not None})
+    return [_placed(verdict, owners, items) for verdict in verdicts]
 
 
 def _items(verdicts: Sequence[Verdict]) -> list[int]:
     return sorted({verdict.claim.item for verdict in verdicts if verdict.claim.item is not None})
 
 
-def _owner(verdicts: Sequence[Verdict], items: Sequence[Item]) -> int | None:
-    """The rules' item that most of the words belong to."""
-    votes = [owned for verdict in verdicts for owned in _owned_by(verdict, items)]
-    return max(sorted(set(votes)), key=votes.count, default=None)
+def _owner(verdicts: Sequence[Verdict], items: Sequence[Item], taken: Set[int]) -> int | None:
+    """The rules' item that most of the words belong to; words of several items count in parts, and of equals the free one is taken."""
+    votes: dict[int, Fraction] = {}
+    for verdict in verdicts:
+        owned = _owned_by(verdict, items)
+        for index in owned:
+            votes[index] = votes.get(index, Fraction(0)) + Fraction(1, len(owned))
+    return max(sorted(votes), key=lambda index: (votes[index], index not in taken), default=None)
 
 
 def _owned_by(verdict: Verdict, items: Sequence[Item]) -> set[int]:
     """The rules' items of which the same field is stated by the same words."""
-    field = verdict.claim.field
-    return {
-        item.index for item in items for place in verdict.evidence if field in item.values and _touches(item.values[field].evidence, place)
-    }
+    return {item.index for item in items for place in verdict.evidence if _is_of(place, verdict.claim.field, item)}
 
 
-def _is_astray(verdict: Verdict, owners: Mapping[int, int | None], items: Sequence[Item]) -> bool:
-    if verdict.claim.item is None or verdict.reason is not None:
-        return False
+def _is_of(place: Span, field: str, item: Item) -> bool:
+    return field in item.values and _touches(item.values[field].evidence, place)
+
+
+def _placed(verdict: Verdict, owners: Mapping[int, int | None], items: Sequence[Item]) -> Verdict:
+    """The verdict at one place, that of its item; dropped where its words are only those of other items."""
+    index = verdict.claim.item
+    if index is None or verdict.reason is not None:
+        return replace(verdict, evidence=verdict.evidence[:1])
     owned = _owned_by(verdict, items)
-    return bool(owned) and owners[verdict.claim.item] not in owned
+    if owned and owners[index] not in owned:
+        return Verdict(claim=verdict.claim, reason=Reason.GROUPING)
+    near = (p for p in verdict.evidence for item in items if item.index == owners[index] and _is_of(p, verdict.claim.field, item))
+    return replace(verdict, evidence=(next(near, verdict.evidence[0]),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PRIOR_BEFORE = re.compile(
-    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old)\b(?:[\s:=(,]|\b(?:a|"
+    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old)\b(?:[\s:=(,]|\b(?:a|there|"
     r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
     r"category|"
     r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|labell?ed|read|considered|seen|"
@@ -60,7 +60,7 @@ _NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regresse
 _PRIOR_UNIT = re.compile(
     r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
     r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
-    r"biops)|previously,|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
+    r"biops)|previously(?:,| there (?:was|were)\b)|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
 )
 _STILL = re.compile(
     r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
