@@ -19,7 +19,8 @@ from weakbox.extractors.grammar.breast.radiology_exam import (
 )
 from weakbox.extractors.grammar.breast.radiology_findings import GroupReader
 from weakbox.extractors.grammar.breast.radiology_merge import Correction, apply_addendum, merge_groups
-from weakbox.extractors.grammar.breast.radiology_units import Clause, View, build_view
+from weakbox.extractors.grammar.breast.radiology_units import Clause, View
+from weakbox.extractors.grammar.breast.radiology_view import build_view
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Role
 from weakbox.organs.breast import ORGAN, RADIOLOGY
@@ -153,9 +154,11 @@ def _with_findings(stated: Candidate | None, findings: Sequence[Draft]) -> Candi
 def _turn_categories(categories: dict[str, Candidate], correction: Correction, flags: list[Flag]) -> None:
     """A category that was tied to the wrong side goes with its finding to the right one."""
     wrong, right = f"birads_{correction.wrong}", f"birads_{correction.right.value}"
-    if wrong in categories and right not in categories:
-        categories[right] = categories.pop(wrong)
-        flags.append(Flag(path=f"exam.{right}", code="superseded"))
+    if wrong not in categories or not (right not in categories or correction.is_whole):
+        return
+    turned = categories.pop(wrong)
+    categories.setdefault(right, turned)
+    flags.append(Flag(path=f"exam.{right}", code="superseded"))
 
 
 def _finding(report: Report, index: int, draft: Draft, text: Normalised, flags: list[Flag]) -> Finding:

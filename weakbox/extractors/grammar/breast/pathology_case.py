@@ -20,6 +20,9 @@ _NOT_DONE = re.compile(rf"(?<!\w){any_of(word_lists('procedures')['not_done_befo
 _DIRECTLY_NOT_DONE = re.compile(r"(?<!\w)(?:for|on|at|after|following|post|before|diagnostic|no|recent|initial|known)\W+(?:the\s+|a\s+)?$")
 _SOFT_NOT_DONE = frozenset(("for", "on", "at", "after", "following", "post", "before", "diagnostic", "no", "recent", "initial", "known"))
 _SITE_AFTER = re.compile(r"[ ]*(?:site|cavity|tract|scar|clip|marker|changes?|specimen margin|reaction|needle tract|bed)\b")
+_NOT_DONE_AFTER = re.compile(
+    r"[ ]+(?:biops\w+ )?(?:of [\w ]{0,30})?(?:is |was |are |should be |may be |to be )?(?:suggested|recommended|advised|considered|warranted|planned|required|needed|discussed|to be|should\b)"
+)
 _WEAK = frozenset(
     ("biopsy", "biopsies", "bx", "excision", "excisions", "resection", "cytology", "aspirate", "aspiration", "vacuum", "cores", "core")
 )
@@ -48,12 +51,19 @@ Procedure = tuple[str, TextRange, bool]
 def _procedures(lower: str, start: int, end: int) -> list[Procedure]:
     found: list[Procedure] = []
     for hit in lexicon("procedures").find(lower, start, end):
-        if hit.label not in _ORDER or _SITE_AFTER.match(lower, hit.end) or _is_not_done(lower[max(0, hit.start - 50) : hit.start]):
+        if (
+            hit.label not in _ORDER
+            or _SITE_AFTER.match(lower, hit.end)
+            or _NOT_DONE_AFTER.match(lower, hit.end)
+            or _is_not_done(lower[max(0, hit.start - 50) : hit.start])
+        ):
             continue
         line = max(lower.rfind("\n", max(0, hit.start - 90), hit.start), hit.start - 90)
         stop = lower.find("\n", hit.end, hit.end + 40)
         around = lower[line + 1 : stop if stop >= 0 else hit.end + 40]
-        is_of_node = hit.label != "mastectomy" and choice("specimens", "other_tissue").search(around) is not None and _BREAST.search(around) is None
+        is_of_node = (
+            hit.label != "mastectomy" and choice("specimens", "other_tissue").search(around) is not None and _BREAST.search(around) is None
+        )
         found.append((hit.label, (hit.start, hit.end), lower[hit.start : hit.end] in _WEAK or is_of_node))
     return found
 
@@ -71,6 +81,9 @@ def _chosen(hits: Sequence[Procedure], confidence: float) -> Fact | None:
     strong = [hit for hit in hits if not hit[2]] or hits
     for name in _ORDER:
         of_name = [span for label, span, _ in strong if label == name]
+        cores = [span for label, span, _ in hits if label == "core_biopsy"]
+        if of_name and name == "fna" and cores:
+            return Fact(value="core_biopsy", spans=(cores[0],), confidence=0.85, rule="procedure")
         if of_name:
             return Fact(value=name, spans=(of_name[0],), confidence=confidence, rule="procedure")
     return None
@@ -84,6 +97,7 @@ _PAST = re.compile(
     r"|pathology|cnb|lumpectomy|mastectomy|accession|case|operations?|resections?|procedures?)\b"
     r"(?!\s*(?:site|cavity|tract|scar|change|clip|track|bed|marker))"
     r"|\b(?:history of|hx of|h/o|known (?:case|history) of|phx)\b|\bon (?:the )?(?:core|cnb|biopsy|trucut|needle)\b(?!\s*site)"
+    r"|\b(?:biops(?:y|ies)|cores?|specimen|report|case)\s*(?:no\.?|#|number|of|from)?\s*\(?[a-z]{1,3}\d\d-[\dx]+"
     r"|\b(?:reports?|biops(?:y|ies)|cores?|operations?|specimens?) (?:previous|prior|earlier|before)\b"
     r"|\b(?:biops(?:y|ies)|cores?|specimen|report|s)\s*(?:of|from|in|dated|performed)?\s*(?:\w+\s+)?(?:19|20)\d\d\b"
 )
@@ -166,7 +180,10 @@ def _replaced(lower: str, passage: Passage) -> list[TextRange]:
 
 _RULE_LINE = re.compile(r"(?:(?:^|(?<=\n))[ \t]*[-_.=*~#]{4,}|[ \t][-_=*~#]{8,})[ \t]*(?=\n|$)")
 _LEADERS = re.compile(r"[ \t]?(?:\.{3,}|(?:\. ){3,}|_{3,}|-{4,})")
-_MISREAD = re.compile(r"(?<![A-Za-z\d])(?:[a-z]{2,}[01][a-z]{2,}|[A-Z]{2,}[0l1][A-Z]{2,}|[A-Z][a-z]{2,}[01][a-z]{2,}|[A-Z][0l1][A-Z]{4,})(?![A-Za-z\d])")
+_MAYBE_MISREAD = re.compile(r"[A-Za-z][01][A-Za-z]|[A-Z]l[A-Z]")
+_MISREAD = re.compile(
+    r"(?<![A-Za-z\d])(?:[a-z]{2,}[01][a-z]{2,}|[A-Z]{2,}[0l1][A-Z]{2,}|[A-Z][a-z]{2,}[01][a-z]{2,}|[A-Z][0l1][A-Z]{4,})(?![A-Za-z\d])"
+)
 
 
 def plain_print(text: str) -> str:
@@ -175,6 +192,8 @@ def plain_print(text: str) -> str:
         text = _RULE_LINE.sub(lambda match: "\n\n" + " " * (len(match[0]) - 2), text)
     if "..." in text or ". . ." in text or "---" in text or "___" in text:
         text = _LEADERS.sub(lambda match: ":" + " " * (len(match[0]) - 1), text)
+    if _MAYBE_MISREAD.search(text) is None:
+        return text
     return _MISREAD.sub(lambda match: _as_word(match[0]), text)
 
 
@@ -234,6 +253,13 @@ def is_other_organ(lower: str, passages: Sequence[Passage]) -> bool:
 
 def is_imaging(lower: str) -> bool:
     """Whether the words are those of a radiology report rather than of tissue."""
+    tissue = 0
+    for pattern in _TISSUE:
+        tissue += pattern.search(lower) is not None
+        if tissue > _MOST_TISSUE:
+            return False
     imaging = sum(pattern.search(lower) is not None for pattern in _IMAGING)
-    tissue = sum(pattern.search(lower) is not None for pattern in _TISSUE)
-    return imaging >= 3 and tissue <= 2 and imaging > tissue
+    return imaging >= 3 and imaging > tissue
+
+
+_MOST_TISSUE = 2

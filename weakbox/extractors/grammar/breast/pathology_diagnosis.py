@@ -71,6 +71,7 @@ def _high_risk(high: Sequence[Mention], suspected: Sequence[Mention], found: Seq
     first = (high or suspected)[0]
     if named and high:
         facts = _pair("high_risk", first, None, 0.92, "code" if first.is_code else "high_risk")
+        named = sorted(named, key=lambda mention: _BENIGN_ORDER.index(str(mention.histology)))
         return {**facts, "histology": Fact(value=str(named[0].histology), spans=_spans(named[0]), confidence=0.92, rule="entity")}
     if flat:
         return _pair("high_risk", flat[0], "benign_other", 0.85, "flat")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention
 from weakbox.extractors.grammar.breast.pathology_tables import Table
@@ -38,6 +38,7 @@ _DIFFERENTIATED = re.compile(
 )
 _SUM = re.compile(
     r"(?<![\d+])(?P<first>[123])\s*\+\s*(?P<second>[123])\s*\+\s*(?P<third>[123])(?!\s*\+)(?:\s*=\s*(?P<sum>\d))?"
+    r"|\b(?:tubul|acin|gland)\w*(?: \w+)?\W{0,4}(?P<tubules>[123])\b[^\d\n]{1,30}(?P<nuclei>[123])\b[^\d\n]{1,25}mito\w*(?: \w+)?\W{0,4}(?P<mitoses>[123])\b"
     r"|\b[tm]\s?(?P<t>[123])[\s,]+[pn]\s?(?P<n>[123])[\s,]+m\s?(?P<m>[123])\b"
 )
 _SCORE = re.compile(
@@ -99,7 +100,7 @@ def find_grades(text: str, lower: str, mentions: Sequence[Mention], tables: Sequ
     found += [_plain(match, 1) for match in _LETTER.finditer(text)]
     if "differentiated" in lower:
         found += [_plain(match, 3) for match in _DIFFERENTIATED.finditer(lower)]
-    if "+" in lower or " m" in lower:
+    if "+" in lower or "m" in lower:
         found += [grade for match in _SUM.finditer(lower) if (grade := _of_sum(match)) is not None]
     found += [_of_score(match) for match in _SCORE.finditer(lower)]
     carcinomas = [mention for mention in mentions if _is_carcinoma(mention)]
@@ -120,7 +121,9 @@ def _of_word(lower: str, match: re.Match[str]) -> Grade | None:
     is_nuclear = _NUCLEAR.search(words) is not None and not re.search(r"nottingham|histolog|overall|combined", words)
     if is_nuclear and _COMPONENT.search(before):
         return None
-    return _plain(match, 0, is_nuclear=is_nuclear, is_nottingham=_NOTTINGHAM.search(words) is not None)
+    grade = _plain(match, 0, is_nuclear=is_nuclear, is_nottingham=_NOTTINGHAM.search(words) is not None)
+    colon = (match["lead"] or "").rfind(":")
+    return grade if colon < 0 else replace(grade, start=match.start() + colon + 1)
 
 
 def _of_adjective(match: re.Match[str]) -> Grade:
@@ -144,7 +147,7 @@ def _plain(match: re.Match[str], rank: int, *, is_nuclear: bool = False, is_nott
 
 
 def _of_sum(match: re.Match[str]) -> Grade | None:
-    names = ("first", "second", "third") if match["first"] else ("t", "n", "m")
+    names = ("first", "second", "third") if match["first"] else ("tubules", "nuclei", "mitoses") if match["tubules"] else ("t", "n", "m")
     return _of_total(sum(int(match[name]) for name in names), match)
 
 

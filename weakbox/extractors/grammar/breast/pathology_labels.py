@@ -11,12 +11,12 @@ from weakbox.extractors.grammar.pathology.labels import Label, label_of, labels_
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _MARKED = re.compile(
-    r"(?:(?<=\s)|(?<=[\"'(\[]))(?P<noun>(?i:specimens?|parts?|pots?|containers?|samples?)[ \t]+(?:(?i:no\.?|#)[ \t]*)?)?(?P<open>[(\[])?"
+    r"(?:(?<=\s)|(?<=[\"'(\[]))(?P<noun>(?i:specimens?|parts?|pots?|containers?|samples?|preparations?|jars?)[ \t]+(?:(?i:no\.?|#)[ \t]*)?)?(?P<open>[(\[])?"
     r"(?P<ids>[A-Z]|\d{1,2}|[IVX]{2,4}|[a-z](?=\)))(?P<close>[)\]]|[.:](?!\d))(?=[ \t]*\S)"
 )
 _BARE = re.compile(
     r"(?:(?:^|(?<=\n)|(?<=\s\s)|(?<=[.;,:]\s))[ \t]*(?P<ids>[IVX]{1,4}|\d{1,2}|[A-Z])[ \t]+(?:-[ \t]+)?(?=[A-Za-z\d\"'])"
-    r"|(?<=\s)(?P<dashed>[IVX]{1,4}|\d{1,2}|[A-Z])[ \t]+-[ \t]+(?=[A-Z]))",
+    r"|(?<=\s)(?P<dashed>[IVX]{1,4}|\d{1,2}|[A-Z])[ \t]+[-:][ \t]+(?=[A-Z]))",
     re.MULTILINE,
 )
 _COUNTED = re.compile(
@@ -48,9 +48,9 @@ def find_labels(text: str, lower: str, passages: Sequence[Passage]) -> list[list
     known = _known_lists(lower, passages, bare) | {
         _key(label)
         for passage, labels in zip(passages, marked, strict=True)
-        if passage.role is Role.SPECIMEN_LIST
+        if passage.role is not Role.GROSS
         for label in labels
-        if _has_site(lower, label, passage.end)
+        if (passage.role is Role.SPECIMEN_LIST or not label.is_inline) and _has_site(lower, label, passage.end)
     }
     return [_merged(labels, [label for label in own if _key(label) in known]) for labels, own in zip(marked, bare, strict=True)]
 
@@ -65,17 +65,45 @@ def _merged(labels: Sequence[Label], more: Sequence[Label]) -> list[Label]:
 
 
 def _marked_labels(text: str, passage: Passage) -> list[Label]:
-    shared = [label for label in labels_of(text, passage) if not _is_within_brackets(text, label) and not _MEASURE.match(text, label.end)]
+    shared = [label for label in labels_of(text, passage) if not _is_no_specimen(text, passage, label)]
     own: list[Label] = []
     for match in _MARKED.finditer(text, passage.start, passage.end):
         before = text[max(passage.start, match.start() - 24) : match.start()]
         if _is_mark(text, match, before):
             is_inline = bool(before.rpartition("\n")[2].strip(" \t\"'-*•#"))
-            own += [
+            found = [
                 replace(label, has_noun=match["noun"] is not None, is_inline=is_inline, body=match.end())
                 for label in label_of(match["ids"], match.span("ids"))
             ]
+            own += [label for label in found if not _is_no_specimen(text, passage, label)]
     return _merged(shared, own)
+
+
+_LESIONS_BEFORE = re.compile(
+    r"\b(?:lesions?|tumou?rs?|foci|masses|nodules|areas|as follows)\s*[:(]\s*(?:[^\n]{0,60}\s)?[(]?$", re.IGNORECASE
+)
+_LENGTH_FOLLOWS = re.compile(r"[).:]*\s*\d{1,3}(?:[.,]\d)?\s?(?:x|mm|cm)\b", re.IGNORECASE)
+_BLOCK_BEFORE = re.compile(r"\b(?:blocks?|cassettes?|slides?|sections?)[ ]*#?[ ]*$", re.IGNORECASE)
+_SIDE_FOLLOWS = re.compile(
+    r"\.?[ ]+(?i:breast|axill|wle|mastec|lumpec|core|sln|sentinel|node|mrm|fna|vab|uoq|uiq|loq|liq|upper|lower|nipple)"
+)
+
+
+def _is_no_specimen(text: str, passage: Passage, label: Label) -> bool:
+    """Whether a mark is a measurement, a side ("Site: R breast"), the number of a lesion or in somebody else's brackets."""
+    if _is_within_brackets(text, label) or _MEASURE.match(text, label.end):
+        return True
+    if label.scheme == "mixed" and _BLOCK_BEFORE.search(text, max(0, label.start - 14), label.start):
+        return True
+    row = text[text.rfind("\n", 0, label.start) + 1 : label.start]
+    if row.rstrip(" \t(").endswith("|") and row.strip(" \t|("):
+        return True
+    if label.written in ("R", "L") and _SIDE_FOLLOWS.match(text, label.end):
+        return True
+    if not _LENGTH_FOLLOWS.match(text, label.end):
+        return False
+    line = text[text.rfind("\n", 0, label.start) + 1 : label.start]
+    return _LESIONS_BEFORE.search(line) is not None or (label.is_inline and passage.role is not Role.GROSS)
 
 
 def _is_within_brackets(text: str, label: Label) -> bool:
@@ -83,7 +111,12 @@ def _is_within_brackets(text: str, label: Label) -> bool:
     line = text.rfind("\n", 0, label.start) + 1
     before = text[line : label.start]
     opening = before.rfind("(")
-    return opening > before.rfind(")") and bool(before[opening + 1 :].strip(" #")) and text[label.end : label.end + 1] == ")" and label.is_inline
+    return (
+        opening > before.rfind(")")
+        and bool(before[opening + 1 :].strip(" #"))
+        and text[label.end : label.end + 1] == ")"
+        and label.is_inline
+    )
 
 
 def _is_mark(text: str, match: re.Match[str], before: str) -> bool:
@@ -98,8 +131,10 @@ def _is_mark(text: str, match: re.Match[str], before: str) -> bool:
         return False
     if close in ".:" or match["open"]:
         is_apart = not before.strip() or before[-1:] in "\"'\n" or before.endswith("  ") or before.rstrip()[-1:] in ".;:,"
-        return is_apart and (close not in ":" or before.rstrip()[-1:] != ":") if match["ids"].isdigit() else (
-            is_apart or _SITE_FOLLOWS.match(text, match.end()) is not None
+        return (
+            is_apart and (close not in ":" or before.rstrip()[-1:] != ":")
+            if match["ids"].isdigit()
+            else (is_apart or _SITE_FOLLOWS.match(text, match.end()) is not None)
         )
     return True
 
@@ -113,8 +148,7 @@ def _bare_labels(text: str, passage: Passage) -> list[Label]:
         before = text[max(passage.start, match.start() - 24) : match.start()]
         is_inline = bool(before.rpartition("\n")[2].strip())
         found += [
-            replace(label, has_noun=False, is_inline=is_inline, body=match.end())
-            for label in label_of(match[written], match.span(written))
+            replace(label, has_noun=False, is_inline=is_inline, body=match.end()) for label in label_of(match[written], match.span(written))
         ]
     return found
 

@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.breast.pathology_labels import find_labels
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
 from weakbox.extractors.grammar.breast.pathology_prose import prose_blocks
 from weakbox.extractors.grammar.breast.pathology_words import choice
-from weakbox.extractors.grammar.breast.places import find_clocks, find_sides
-from weakbox.extractors.grammar.breast.pathology_blocks import Block
+from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
 from weakbox.extractors.grammar.pathology.facts import TextRange
-from weakbox.extractors.grammar.pathology.labels import Label, runs, sequence
+from weakbox.extractors.grammar.pathology.labels import Label, label_of, runs, sequence
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _SCHEMES = ("upper", "number", "roman", "lower", "mixed")
@@ -21,7 +21,7 @@ _NAMING = ((Role.DIAGNOSIS, Role.SPECIMEN_LIST, Role.SYNOPTIC), (Role.MICROSCOPY
 _HEAD = 90
 _LONGEST_UNIT = 600
 _ASIDE = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?P<words>(?:hormone\s+)?receptor\w*\b|(?:(?:breast|tumou?r)\s+)?(?:bio-?\s?markers?|markers?|prognostic|predictive|hormone)\b"
+    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?:results?\s+(?:of|for)\s+)?(?P<words>(?:hormone\s+)?receptor\w*\b|(?:(?:breast|tumou?r)\s+)?(?:bio-?\s?markers?|markers?|prognostic|predictive|hormone)\b"
     r"|immuno\w*|ihc\b|repeat\s+(?:ihc|immuno\w*)"
     r"|ancillary|supplement\w*|special\s+studies|additional\s+studies|molecular|fish\b|ish\b|er\b|er/pr|pr\b|pgr\b|o?estrogen"
     r"|progest\w+|her-?2|c-?erb|ki-?67|(?:patholog\w+\s+)?(?:tnm|stage|staging)"
@@ -75,14 +75,18 @@ class Layout:
 
 def lay_out(text: str, lower: str, passages: Sequence[Passage], mentions: Sequence[Mention]) -> Layout:
     """Blocks by the specimens' labels, otherwise by headings that are sites; else none."""
-    labels = [[label for label in found if not _is_code(lower, label)] for found in find_labels(text, lower, passages)]
+    codes = {mention.start for mention in mentions if mention.is_code}
+    labels = [
+        [label for label in found if label.start not in codes and not _is_code(lower, label)]
+        for found in find_labels(text, lower, passages)
+    ]
     scheme = _choose_scheme(lower, passages, labels, mentions)
     blocks: list[Block] = []
     for passage, found in zip(passages, labels, strict=True):
         if scheme is not None:
             blocks += _labelled(text, lower, passage, [label for label in found if label.scheme == scheme], scheme, mentions)
     if len({block.label.ordinals for block in blocks if block.label}) <= 1:
-        by_site = [block for passage in passages for block in _by_site(lower, passage, mentions)]
+        by_site = [block for passage in passages for block in _by_site(text, lower, passage, mentions)]
         named = [block for block in by_site if block.passage.role in (Role.DIAGNOSIS, Role.SYNOPTIC)]
         if named and (len(named) > 1 or not blocks):
             blocks = by_site
@@ -108,6 +112,8 @@ def _has_site(lower: str, label: Label) -> bool:
         choice("specimens", "tissue").search(head) is not None
         or choice("specimens", "procedure").search(head) is not None
         or bool(find_sides(head))
+        or bool(find_clocks(head))
+        or bool(find_quadrants(head))
     )
 
 
@@ -241,7 +247,8 @@ def _without_paragraphs_of_others(lower: str, block: Block) -> Block:
 
 
 _OTHERS_LINE = re.compile(
-    r"\n[ \t]*(?:[-*•]\s*)?(?P<words>[^\n.]{0,60}?(?:\b(?:specimen|part|pot|site|block|in|at|from|on|for|of)\s*#?|#|\()\s*(?P<id>[a-z]|\d{1,2}|[ivx]{1,4})\b(?![.,]\d|\s?(?:mm|cm|%)))"
+    r"\n[ \t]*(?:[-*•]\s*)?(?P<words>[^\n.]{0,60}?(?:\b(?:specimen|part|pot|site|block|in|at|from|on|for|of)\s*#?|#|\()\s*(?P<id>[a-z](?=\d{0,2}\b)|\d{1,2}|[ivx]{1,4})\d{0,2}\b(?![.,]\d|\s?(?:mm|cm|%))"
+    r"[\w ]{0,3}\)?\s*(?::|=|-\s|(?:is|are|was|were|shows?|measures?|has|have)\b))"
 )
 
 
@@ -249,7 +256,7 @@ def _without_lines_of_others(lower: str, block: Block, others: Sequence[Block]) 
     """A last block ends before a line that names another of the specimens."""
     names = {other.label.written.lower() for other in others if other.label} - {block.label.written.lower() if block.label else ""}
     for match in _OTHERS_LINE.finditer(lower, block.body, block.end):
-        is_article = match["id"] == "a" and not match["words"].rstrip().endswith(("(a", "#a", "specimen a", "part a", "pot a", "site a"))
+        is_article = match["id"] == "a" and re.search(r"(?:[(#]|specimen |part |pot |site )a\b", match["words"]) is not None
         if match["id"] in names and not is_article and lower[block.body : match.start()].strip():
             return replace(block, end=match.start() + 1)
     return block
@@ -260,7 +267,7 @@ def _stands_apart(lower: str, block: Block) -> bool:
     return match is not None and lower[max(block.body, match.start() - 40) : match.start()].rstrip(" \t").endswith("\n\n")
 
 
-def _by_site(lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[Block]:
+def _by_site(text: str, lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[Block]:
     if passage.role is Role.GROSS:
         return []
     heads = [match for match in _SITE_HEAD.finditer(lower, passage.start, passage.end) if _is_site(lower, match, mentions)]
@@ -270,9 +277,25 @@ def _by_site(lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[
         start = match.start("head")
         blocks.append(Block(passage=passage, start=start, body=start, end=end, heading=match.span("head")))
     blocks = [block for block in blocks if block.heading and within(mentions, block.heading[1], block.end)]
+    blocks = _with_bracketed_labels(text, blocks)
     if blocks and _is_node_after_tumour(lower, passage, blocks[0], mentions):
         blocks.insert(0, Block(passage=passage, start=passage.start, body=passage.start, end=blocks[0].start))
     return _without_asides(lower, blocks, mentions) if blocks else []
+
+
+_BRACKETED_END = re.compile(r"\((?:(?i:specimen|part)\s*)?(?P<id>[A-Z]|\d{1,2}|[IVX]{1,4})\)\s*$")
+
+
+def _with_bracketed_labels(text: str, blocks: list[Block]) -> list[Block]:
+    """Labels with which the headings end ("Breast, left, core biopsy (A):"), where they count from the first without a gap."""
+    found = [block.heading and _BRACKETED_END.search(text, *block.heading) for block in blocks]
+    marked = [(index, match) for index, match in enumerate(found) if match]
+    for scheme in _SCHEMES[:3]:
+        labels = [(index, label) for index, match in marked for label in label_of(match["id"], match.span("id")) if label.scheme == scheme]
+        if len(labels) > 1 and [label.ordinals for _, label in labels] == [(number + 1,) for number in range(len(labels))]:
+            by_index = dict(labels)
+            return [replace(block, label=by_index.get(index)) for index, block in enumerate(blocks)]
+    return blocks
 
 
 def _is_node_after_tumour(lower: str, passage: Passage, block: Block, mentions: Sequence[Mention]) -> bool:
@@ -286,17 +309,22 @@ def _is_node_after_tumour(lower: str, passage: Passage, block: Block, mentions: 
 def _is_site(lower: str, match: re.Match[str], mentions: Sequence[Mention]) -> bool:
     """Words for tissue with a side or a procedure, and no finding among them."""
     head = match["head"]
+    if _MARGINS.fullmatch(head.strip()) is not None:
+        return False
     if match["end"] == "." and not _is_short_title(match):
         return False
     if _ONLY_SIDE.fullmatch(head) is not None:
-        return ":" in match["end"]
+        return ":" in match["end"] or "|" in match["end"]
     if choice("specimens", "tissue").search(head) is None or _SYNOPTIC_KEY.search(head):
         return False
     if within(mentions, match.start("head"), match.end("head")):
         return False
-    if len(head.split()) > 18 or re.search(r"\b(?:is|are|was|were|shows?|see|contains?)\b", head):
+    if len(head.split()) > 18 or re.search(r"\b(?:is|are|was|were|shows?|see|contains?|present|seen|identified|absent)\b", head):
         return False
     return bool(find_sides(head)) or bool(find_clocks(head)) or choice("specimens", "procedure").search(head) is not None
+
+
+_MARGINS = re.compile(r"(?:excision|resection|surgical|circumferential|radial|specimen)? ?margins?(?: status)?")
 
 
 def _is_short_title(match: re.Match[str]) -> bool:

@@ -205,8 +205,8 @@ _WINDOW = 140
 _NEGATED_BEFORE = re.compile(rf"(?<!\w)(?<!\w-){any_of(_SCOPE['negated_before'])}(?!\w)(?P<between>:?[^.;:\n]{{0,130}})\Z")
 _ENDS_NEGATION = re.compile(rf"(?<!\w){any_of(_SCOPE['ends_negation'])}(?!\w)|\s-\s")
 _NEGATED_AFTER = re.compile(
-    r"\s*(?:\([^()\n]{0,25}\)\s*|(?:cells?|component|foci|glands|deposits?|tissue|or [\w -]{1,40}|and [\w -]{1,40})\s*){0,2}"
-    rf"(?:[:=|]\s*|\s-\s|\t\s*|-\s)?(?:(?:is|are|was|were|has been|have been)\s+)?{any_of(_SCOPE['negated_after'])}(?!\w)"
+    r"[^\S\n]*(?:\([^()\n]{0,25}\)[^\S\n]*|(?:cells?|component|foci|glands|deposits?|tissue|or [\w -]{1,40}|and [\w -]{1,40})[^\S\n]*){0,2}"
+    rf"(?:[:=|]\s*|[^\S\n]-[^\S\n]|\t[^\S\n]*|-[^\S\n])?(?:(?:is|are|was|were|has been|have been)\s+)?{any_of(_SCOPE['negated_after'])}(?!\w)"
 )
 _ASSERTED_AFTER = re.compile(rf"[^.;:,\n]{{0,30}}?\b{any_of(_SCOPE['asserted_after'])}(?!\w)")
 _UNCERTAIN_BEFORE = re.compile(rf"(?:(?<!\w){any_of(_SCOPE['uncertain_before'])}(?!\w)[^.;\n]{{0,60}}|\?\s*)\Z")
@@ -216,7 +216,7 @@ _UNTICKED = re.compile(r"(?:\[\s*\]|\(\s\)|☐|□|_{2,})\s*\Z")
 _TICKED = re.compile(r"(?:\[\s*[xX✓✔]\s*\]|\(\s*[xX]\s*\)|☒|☑|✓|✔)\s*\Z")
 _RESIDUAL = re.compile(r"\b(?:residual|persist\w+|remaining|viable|pcr|complete (?:pathologic\w* )?response)\b")
 _CLOSE = 25
-_QUESTION = re.compile(r"\s?\?")
+_QUESTION = re.compile(r"\s?\?|\s*cannot be ruled in")
 
 
 def _asserted(lower: str, mention: Mention) -> Mention | None:
@@ -227,6 +227,8 @@ def _asserted(lower: str, mention: Mention) -> Mention | None:
         return None
     if mention.diagnosis == "insufficient" or _TICKED.search(before):
         return mention
+    if mention.histology == "phyllodes" and (_UNCERTAIN_BEFORE.search(before) or _UNCERTAIN_AFTER.match(after)):
+        return None
     negation = _negation(before, lower[mention.start : mention.end], after)
     if mention.diagnosis == "benign":
         if words_of(lower, mention) == "negative" and _STAIN_BEFORE.search(before):

@@ -37,6 +37,50 @@ _KEY_LINE = re.compile(
 _TUMOUR_KEY = re.compile(r"(?:histolog\w+|type|grade|(?:tumou?r|invasive).{0,20}(?:type|size|grade)|nottingham|diagnosis)")
 
 
+_LABEL_BEFORE = re.compile(r"[ \t]*(?:[-*•]\s*)?(?:(?:specimen|part|pot)\s*)?[(\[]?(?:[a-z]|\d{1,2}|[ivx]{1,4})[)\].:]*[ \t:-]*")
+_WITHIN = (SectionKind.GROSS, SectionKind.MICROSCOPY)
+
+
+def with_nested(lower: str, sections: Sequence[TextSection]) -> tuple[list[TextSection], list[tuple[int, int]]]:
+    """Where "Macroscopic - ... Microscopic - ..." stands below each label it cuts no section.
+
+    Returns the sections with these joined, and the gross descriptions among them, which are not to be read.
+    """
+    joined: list[TextSection] = []
+    gross: list[tuple[int, int]] = []
+    is_inside = False
+    for section in sections:
+        first = _label_line(lower, section)
+        if is_inside and section.kind in _WITHIN:
+            joined[-1] = replace(joined[-1], end=section.end)
+        elif first is not None and joined and joined[-1].start <= first:
+            joined[-1] = replace(joined[-1], end=first)
+            joined.append(TextSection(kind=SectionKind.MICROSCOPY, start=first, end=section.end))
+            is_inside = True
+        else:
+            joined.append(section)
+            is_inside = False
+        if is_inside and section.kind is SectionKind.GROSS:
+            gross += _gross_part(lower, section)
+    return joined, gross
+
+
+def _label_line(lower: str, section: TextSection) -> int | None:
+    """The start of the line whose label the section's heading follows."""
+    if section.heading is None or section.kind not in _WITHIN:
+        return None
+    line = lower.rfind("\n", 0, section.heading[0]) + 1
+    before = lower[line : section.heading[0]]
+    return line if before.strip() and _LABEL_BEFORE.fullmatch(before) else None
+
+
+def _gross_part(lower: str, section: TextSection) -> list[tuple[int, int]]:
+    """The gross description up to the next label, which may stand at its end."""
+    start = section.heading[0] if section.heading else section.start
+    label = next((m for m in _LABEL_LINE.finditer(lower, section.start, section.end) if m.start() > section.start), None)
+    return [(start, label.start() if label else section.end)]
+
+
 def with_paragraphs(lower: str, sections: Sequence[TextSection]) -> list[TextSection]:
     """Sections of history, lists and gross descriptions cut where what follows is plainly something else."""
     has_list = any(section.kind is SectionKind.SPECIMEN_LIST for section in sections)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_sides
-from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.pathology.labels import Label, label_of
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
-_SENTENCE = re.compile(r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?P<subject>[^.;\n]{3,150}?)(?P<verb>\b(?:shows?|reveals?|contains?|demonstrates?|consists?|discloses?"
-    r"|includes?|comprises?|is|are|was|were|yield(?:s|ed)?|has|have|had|showed|revealed|contained|come|came)\b|:(?!\d)|[ ]-{1,2}[ ]|,[ ]there)")
-_NEXT = re.compile(
-    r"\b(?:second|third|fourth|other|separate(?:ly)?|additional|remaining|further|contralateral|another|opposite|also)\b"
+_SENTENCE = re.compile(
+    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?P<subject>[^.;\n]{3,150}?)(?P<verb>\b(?:shows?|reveals?|contains?|demonstrates?|consists?|discloses?"
+    r"|includes?|comprises?|is|are|was|were|yield(?:s|ed)?|has|have|had|showed|revealed|contained|come|came)\b|:(?!\d)|[ ]-{1,2}[ ]|,[ ]there)"
 )
-_TISSUE = re.compile(r"\b(?:specimens?|cores?|biops(?:y|ies)|samples?|nodes?|sections?|margins?|shav\w+|breasts?|aspirat\w+|smears?|excision|axilla\w*|lumpectomy|tissue|fna\w*|mass|lesion|nodule)\b")
-_NOT_A_SUBJECT = re.compile(r"\b(?:carcinoma|dcis|tumou?r|margins? (?:is|are)|invasive|which|that|it|immuno\w*|er|pr|her-?2|receptors?|calcifications?|clinical\w*|history|previous|prior)\b")
+_NEXT = re.compile(r"\b(?:second|third|fourth|other|separate(?:ly)?|additional|remaining|further|contralateral|another|opposite|also)\b")
+_TISSUE = re.compile(
+    r"\b(?:specimens?|cores?|biops(?:y|ies)|samples?|nodes?|sections?|margins?|shav\w+|breasts?|aspirat\w+|smears?|excision|axilla\w*|lumpectomy|tissue|fna\w*|mass|lesion|nodule)\b"
+)
+_NOT_A_SUBJECT = re.compile(
+    r"\b(?:carcinoma|dcis|tumou?r|margins? (?:is|are)|invasive|which|that|it|immuno\w*|er|pr|her-?2|receptors?|calcifications?|clinical\w*|history|previous|prior)\b"
+)
 
 
 def prose_blocks(text: str, lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[Block]:
@@ -84,8 +88,8 @@ def _sentence_end(lower: str, position: int, end: int) -> int:
 
 
 def _place(lower: str, start: int, end: int) -> tuple[object, ...]:
-    sides = {word.value for word in find_sides(lower, start, end)}
-    clocks = {clock.value for clock in find_clocks(lower, start, end)}
+    sides = {word.value for word in find_sides(lower[start:end])}
+    clocks = {clock.value for clock in find_clocks(lower[start:end])}
     is_node = choice("specimens", "other_tissue").search(lower, start, end) is not None
     return (frozenset(sides) or None, frozenset(clocks) or None, is_node)
 

@@ -12,12 +12,12 @@ from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 
 _ER = (
     r"(?i:o?estrogen(?:[- ]receptors?)?(?:\s*\(ER\)|[ -]alpha)?|receptors?[- ]o?estrogen(?:ic)?|o?estrogenic receptors?|ER[- ]alpha)"
-    r"|\bER\b|\bE\.R\.?|\bRE\b|\bEr(?=[ :])"
+    r"|\bER\b|\bER(?=[0-8]\b)|\bE\.R\.?|\bRE\b|\bEr(?=[ :])|\ber(?=\s?(?:[+:=]|-\s|pos|neg|\d))"
 )
 _PR = (
     r"(?i:progest[eo]?r?one?(?:[- ]receptors?)?(?:\s*\((?:PR|PgR)\))?|receptors?[- ]progesterone|progestin[- ]receptors?"
     r"|progesteronic receptors?)"
-    r"|\bP[gG]?R\b|\bP\.R\.?|\bPR[gG]\b|\bRP\b|\bPr(?=[ :])"
+    r"|\bP[gG]?R\b|\bPR(?=[0-8]\b)|\bP\.R\.?|\bPR[gG]\b|\bRP\b|\bPr(?=[ :])|\bpr(?=\s?(?:[+:=]|-\s|pos|neg|\d))"
 )
 _HER2 = (
     r"(?i:her[- ]?2(?:\s?[/(-]?\s?neu\)?)?(?:\s*\(c-?erb-?b-?2\))?(?:\s*(?:oncoprotein|protein|receptor|status))*"
@@ -28,9 +28,7 @@ _ISH = (
     r"|(?:fluorescen\w+|chromogenic|silver|dual)?[- ]?in[- ]situ[- ]hybridi[sz]ation(?:\s*\([FCDS]{0,2}ISH\))?)"
 )
 _HORMONES = r"(?i:hormon(?:e|al)?[- ]?receptors?(?:\s+status)?(?:\s*\(HR\))?)|\bHR\b(?=\s?[+-]|[ -](?i:pos|neg))"
-_NAME = re.compile(
-    rf"(?<![\w-])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})|(?P<hormones>{_HORMONES}))(?![A-Za-z])"
-)
+_NAME = re.compile(rf"(?<![\w-])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})|(?P<hormones>{_HORMONES}))(?![A-Za-z])")
 _OTHER_MARKER = re.compile(
     r"(?<![\w-])(?:ki-?\s?67|mib-?1|p53|p63|ck\d\S*|cytokeratin\w*|ae1\S*|e-?cadherin|gata-?3|androgen|AR\b|calponin|smmhc?|smms\S*"
     r"|sma\b|s-?100|sox-?10"
@@ -75,7 +73,7 @@ _HORMONE_VALUE = re.compile(
     r"|(?:(?:modified\s+)?(?:allred|quick|q)?[\s-]*(?:total\s+)?score|allred|quick|irs|remmele|h[- ]?score|histo-?score|ts"
     r"|qs)\W{0,4}(?:is|of|score|total|\(|:)?\W{0,3}(?P<score>\d{1,3})(?:\s*(?:/|of|out of)\s*\d{1,3})?"
     r"|(?P<allred>(?<![\d.,])[0-8])(?:\s*\([\d\s+=]{1,9}\))?\s*(?:/|of|out of)\s*(?:8|7)\b|(?P<irs>\d{1,2})\s*/\s*12\b|(?P<h>\d{1,3})\s*/\s*300\b"
-    r"|(?P<plus>\(\s*\++\s*\)|(?<![\d+])\++(?![\d+])|\d\+(?!\d))|(?P<minus>\(\s*-+\s*\)|(?<![\w-])-(?=[\s]*(?:[,;/.)\n]|$))"
+    r"|(?P<plus>\(\s*\++\s*(?:ve)?\s*\)|\+\s?ve\b|(?<![\d+])\++(?![\d+])|\d\+(?!\d))|(?P<minus>\(\s*-+\s*(?:ve)?\s*\)|-\s?ve\b|(?<![\w-])-(?=[\s]*(?:[,;/.)\n]|$))"
     r"|(?<=\w)-(?=[\s,;/.)\n]|$))"
 )
 _HER2_VALUE = re.compile(
@@ -87,8 +85,8 @@ _HER2_VALUE = re.compile(
     r"|of|score)?\W{0,3}(?:0|1|2|3)(?![\d.%])(?:\s*/\s*3)?|(?<![\d./+])0(?=\s*(?:[,;.)(\n]|$))(?!\.\d))"
     r"|(?P<equivocal>equivocal|borderline|indeterminate)"
     r"|(?P<negative>negativ\w*|neg\b\.?|not over-?\s?express\w*|no over-?\s?expression|no expression|no staining|her2-?low|ultra-?low"
-    r"|(?<![a-z])low\b|nil\b|(?<=\w)-(?=[\s,;/.)\n]|$)|\(\s*-\s*\)|-(?=\s*(?:[,;/.)\n]|$)))"
-    r"|(?P<positive>positiv\w*|pos\b\.?|over-?\s?express\w*|(?<![\d+])\+(?=[\s,;/.)\n]|$))"
+    r"|(?<![a-z])low\b|nil\b|(?<=\w)-(?=[\s,;/.)\n]|$)|\(\s*-\s*(?:ve)?\s*\)|-\s?ve\b|-(?=\s*(?:[,;/.)\n]|$)))"
+    r"|(?P<positive>positiv\w*|pos\b\.?|over-?\s?express\w*|\+\s?ve\b|(?<![\d+])\+(?=[\s,;/.)\n]|$))"
 )
 _ISH_VALUE = re.compile(
     rf"(?P<unknown>{_UNKNOWN}|(?:was |is )?(?:recommended|advised|suggested))"
@@ -143,10 +141,17 @@ def _of_cell(lower: str, cell: Cell) -> list[Receptor]:
     if cell.key == "her2_ish":
         match = _ISH_VALUE.search(lower, cell.start, cell.end)
         known = match is not None and match.lastgroup != "unknown"
-        return [Receptor(name="ish", value=str(match.lastgroup), start=cell.start, end=cell.end, rule="table", owner=cell.owner)] if match and known else []
-    if cell.key not in ("er", "pr", "her2"):
+        return (
+            [Receptor(name="ish", value=str(match.lastgroup), start=cell.start, end=cell.end, rule="table", owner=cell.owner)]
+            if match and known
+            else []
+        )
+    if cell.key not in ("er", "pr", "her2") or (cell.owner is not None and lower[cell.start : cell.end] in ("-", "--", "n/a", "na")):
         return []
-    return [replace(one, start=cell.start, end=cell.end, owner=cell.owner) for one in _value_of(lower, cell.key, cell.start, cell.start, cell.end)]
+    return [
+        replace(one, start=cell.start, end=cell.end, owner=cell.owner)
+        for one in _value_of(lower, cell.key, cell.start, cell.start, cell.end)
+    ]
 
 
 def _phenotype(match: re.Match[str], name: str) -> Receptor:
@@ -232,7 +237,10 @@ def _read_before(lower: str, before: re.Match[str], group: Group, limit: int) ->
 def _spelled(group: Group) -> Group:
     """Hormone receptors are those of oestrogen and progesterone."""
     return [
-        (match, own) for match, name in group for own in (("er", "pr") if name == "hormones" else (name,)) if name == "hormones" or own == name
+        (match, own)
+        for match, name in group
+        for own in (("er", "pr") if name == "hormones" else (name,))
+        if name == "hormones" or own == name
     ]
 
 
@@ -264,9 +272,18 @@ def _listed(lower: str, group: Group, end: int, limit: int) -> list[Receptor]:
     return found
 
 
+_BARE_SCORE = re.compile(r"\s?[:=]?\s?(?P<score>[0-8])(?=[\s,;)]|\.(?!\d)|$)(?!\s*(?:/|of|out|%|\+|\(|-|to\b|x\b))")
+"""ER 8: the Quick or Allred score without its name."""
+_LEAST_ALLRED = 3
+
+
 def _value_of(lower: str, name: str, start: int, end: int, limit: int) -> list[Receptor]:
     if name == "her2":
         return _read_her2(lower, start, end, limit)
+    bare = _BARE_SCORE.match(lower, end, limit)
+    if bare is not None:
+        value = "positive" if int(bare["score"]) >= _LEAST_ALLRED else "negative"
+        return [Receptor(name=name, value=value, start=start, end=bare.end(), rule="score")]
     match = _HORMONE_VALUE.search(lower, end, limit)
     if match is None:
         return []

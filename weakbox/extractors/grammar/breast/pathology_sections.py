@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weakbox.extractors.grammar.breast.pathology_paragraphs import with_paragraphs
+from weakbox.extractors.grammar.breast.pathology_paragraphs import with_nested, with_paragraphs
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.pathology.passages import Passage, Role, find_passages
 from weakbox.records.report import SectionKind
@@ -53,13 +54,18 @@ _BY_WORD = {
     "CLIN": SectionKind.CLINICAL_INFORMATION,
 }
 _SHORT_HEADINGS = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|referral|answer|reply|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
+    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|outcome|plan|microscopic exam(?:ination)?\s*/\s*diagnosis|referral|answer|reply|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
     r"|reason for amendment)[ \t]*:"
+)
+_MARKER_HEADINGS = re.compile(
+    r"(?:^|(?<=\n))[ \t]*(?P<words>(?:ihc|immunohistochemistry|receptors?|biomarkers?|hormone receptors?)\b[^\n:]{0,30}):"
 )
 _BY_SHORT = {
     "micro": SectionKind.MICROSCOPY,
     "macro": SectionKind.GROSS,
     "dx": SectionKind.DIAGNOSIS,
+    "microscopic exam/diagnosis": SectionKind.DIAGNOSIS,
+    "microscopic examination/diagnosis": SectionKind.DIAGNOSIS,
     "answer": SectionKind.DIAGNOSIS,
     "reply": SectionKind.DIAGNOSIS,
     "statement": SectionKind.DIAGNOSIS,
@@ -70,9 +76,14 @@ _BY_SHORT = {
 }
 
 
-def find_breast_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
-    """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
-    return _with_a_diagnosis(text.lower, _passages(text, sections))
+def find_breast_passages(text: Normalised, sections: Sequence[TextSection]) -> tuple[list[Passage], list[tuple[int, int]]]:
+    """The passages in the order of the text, and gross descriptions among them that are not to be read.
+
+    Clinical information, priors, legends and signatures are left out.
+    """
+    nested, gross = with_nested(text.lower, _with_worn_headings(text, sections))
+    passages = find_passages(text, with_paragraphs(text.lower, _with_forms(text, nested)))
+    return _with_a_diagnosis(text.lower, passages), gross
 
 
 def _with_a_diagnosis(lower: str, passages: list[Passage]) -> list[Passage]:
@@ -82,10 +93,6 @@ def _with_a_diagnosis(lower: str, passages: list[Passage]) -> list[Passage]:
         if found:
             return [replace(p, role=Role.DIAGNOSIS) if p in found and role in (Role.FREE, Role.MICROSCOPY) else p for p in passages]
     return passages
-
-
-def _passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
-    return find_passages(text, with_paragraphs(text.lower, _with_forms(text, _with_worn_headings(text, sections))))
 
 
 def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:
@@ -98,45 +105,59 @@ def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> li
             marks.append((match.start("words"), match.end(), kind))
     for match in _SHORT_HEADINGS.finditer(text.lower):
         marks.append((match.start("words"), match.end(), _BY_SHORT.get(match["words"], SectionKind.CLINICAL_INFORMATION)))
-    cut = list(sections)
-    for start, end, kind in sorted(marks):
-        cut = [piece for section in cut for piece in _cut(section, start, end, kind)]
+    for section in sections:
+        if section.kind is SectionKind.RECOMMENDATION:
+            found = _MARKER_HEADINGS.finditer(text.lower, section.start, section.end)
+            marks += [(match.start("words"), match.end(), SectionKind.MICROSCOPY) for match in found]
+    return _cut_at(sections, sorted(marks))
+
+
+def _cut_at(sections: Sequence[TextSection], marks: Sequence[tuple[int, int, SectionKind]]) -> list[TextSection]:
+    """The sections cut at marks (start and end of a heading, its kind), both in order."""
+    cut: list[TextSection] = []
+    index = 0
+    for section in sections:
+        cut.append(section)
+        while index < len(marks) and marks[index][0] < section.end:
+            start, end, kind = marks[index]
+            index += 1
+            if start < cut[-1].start:
+                continue
+            body = min(end + 1 if end < section.end else end, section.end)
+            cut[-1] = replace(cut[-1], end=start)
+            cut.append(TextSection(kind=kind, start=body, end=section.end, heading=(start, end), order=section.order))
     return cut
-
-
-def _cut(section: TextSection, start: int, end: int, kind: SectionKind) -> list[TextSection]:
-    if not section.start <= start < section.end:
-        return [section]
-    colon = end + 1 if end < section.end else end
-    return [
-        replace(section, end=start),
-        TextSection(kind=kind, start=min(colon, section.end), end=section.end, heading=(start, end), order=section.order),
-    ]
 
 
 def _with_forms(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:
     """A synoptic form runs to the next heading that is none of its own lines ("Specimen", "Procedure", "Histology")."""
-    forms = list(_FORM.finditer(text.lower))
-    cut = list(sections)
-    for match in forms:
-        start, end = match.span("heading")
-        joined: list[TextSection] = []
-        inside = False
-        for section in cut:
-            if inside and _goes_on(text.lower, section):
-                joined[-1] = replace(joined[-1], end=section.end)
-                continue
-            inside = False
-            first = section.heading[0] if section.heading else section.start
-            if first <= start < max(section.end, first + 1) and section.kind is not SectionKind.ADDENDUM:
-                if start > section.start:
-                    joined.append(replace(section, end=start))
-                joined.append(TextSection(kind=SectionKind.SYNOPTIC, start=min(end, section.end), end=section.end, heading=(start, end)))
-                inside = True
-                continue
+    forms = [match.span("heading") for match in _FORM.finditer(text.lower)]
+    joined: list[TextSection] = []
+    is_inside = False
+    for section in sections:
+        if is_inside and _goes_on(text.lower, section):
+            joined[-1] = replace(joined[-1], end=section.end)
+        else:
+            is_inside = False
             joined.append(section)
-        cut = joined
-    return cut
+        first = section.heading[0] if section.heading else section.start
+        index = bisect_left(forms, (first, 0))
+        while index < len(forms) and forms[index][0] < max(section.end, first + 1):
+            is_inside = _begin_form(joined, section, forms[index]) or is_inside
+            index += 1
+    return joined
+
+
+def _begin_form(joined: list[TextSection], section: TextSection, heading: tuple[int, int]) -> bool:
+    """Ends the last section where a form's heading stands, and begins the form; not in an addendum."""
+    last = joined[-1]
+    if last.kind is SectionKind.ADDENDUM:
+        return False
+    joined.pop()
+    if heading[0] > last.start:
+        joined.append(replace(last, end=heading[0]))
+    joined.append(TextSection(kind=SectionKind.SYNOPTIC, start=min(heading[1], section.end), end=section.end, heading=heading))
+    return True
 
 
 def _goes_on(lower: str, section: TextSection) -> bool:

@@ -82,7 +82,12 @@ _TUMOUR = re.compile(
     r"|largest focus|extent\b|spans?|spanning"
     r"|over an area|focality[^\n]{0,40}sizes?|sizes?\s*[:=]"
 )
-_ACROSS = re.compile(r"(?:over|across|spanning|spans|extending (?:over|for)|measur\w*|scattered over)\s*(?:a|an|about|approximately|up to|~|area of|\s)*$")
+_WHOLE_AFTER = re.compile(r"[ \t]{0,2}\(?(?:incl\w*\b|inc\b|total\b|in total|overall|whole|with (?:dcis|in situ|lcis)|combined|dcis\s*\+)")
+_INVASIVE_AFTER = re.compile(r"[ \t]{0,2}\(?(?:invasive\b(?! (?:margin|front))|infiltrating\b|of invasive)")
+_OTHER_FIELD = re.compile(r"\d\s?(?:mm|cm)\b(?=\s{2,})")
+_ACROSS = re.compile(
+    r"(?:over|across|spanning|spans|extending (?:over|for)|measur\w*|scattered over)\s*(?:a|an|about|approximately|up to|~|area of|\s)*$"
+)
 _ONLY_ON_CORES = re.compile(
     r"(?:tumou?r|invasive|carcinoma|lesion|cancer|dcis)[\w\s(),]{0,30}(?:size|dimension|diameter)|(?:size|dimension"
     r"|diameter)[\w\s]{0,20}(?:tumou?r|carcinoma|invasive|focus)|linear extent of (?:the )?(?:tumou?r|invasive|carcinoma)"
@@ -115,7 +120,9 @@ def _cell_sizes(lower: str, tables: Sequence[Table]) -> list[Size]:
         for cell in (cell for cell in table.cells if cell.key == "size"):
             match = _CELL.match(lower, cell.start, cell.end)
             head = lower[table.headers[0][0] : table.headers[0][1]]
-            unit = (match["unit"] or ("cm" if re.search(r"\bcm\b", head) else "mm" if re.search(r"\bmm\b", head) else None)) if match else None
+            unit = (
+                (match["unit"] or ("cm" if re.search(r"\bcm\b", head) else "mm" if re.search(r"\bmm\b", head) else None)) if match else None
+            )
             if match is not None and unit is not None:
                 value = round(float(match["value"].replace(",", ".")) * (10 if unit.startswith("c") else 1), 3)
                 found.append(Size(value_mm=value, start=cell.start, end=match.end(), measured=Measured.TUMOUR, column=cell.owner))
@@ -165,7 +172,7 @@ def _size(
     return Size(value_mm=value, start=start, end=end, measured=measured, is_range=bool(match["r"]), owner=owner)
 
 
-_CLAUSE = re.compile(r",\s|\s-\s|\(|\)|:\s")
+_CLAUSE = re.compile(r"\bcontain\w*|\bwithin which\b|,\s|\s-\s|\(|\)|:\s")
 
 
 def _is_never(before: str) -> bool:
@@ -174,7 +181,7 @@ def _is_never(before: str) -> bool:
     if not ends:
         return False
     rest = before[ends[-1] :]
-    return not (_CLAUSE.search(rest) and (_TUMOUR.search(rest) or _INVASIVE.search(rest)))
+    return not (_CLAUSE.search(rest) and (_TUMOUR.search(rest) or _INVASIVE.search(rest) or "carcinoma" in rest))
 
 
 def _owner(lower: str, mentions: Sequence[Mention], starts: Sequence[int], sentence: int, start: int, end: int) -> Mention | None:
@@ -188,8 +195,12 @@ def _owner(lower: str, mentions: Sequence[Mention], starts: Sequence[int], sente
 
 
 def _measured(before: str, after: str, owner: Mention | None) -> Measured | None:
-    if _WHOLE.search(before):
+    other = list(_OTHER_FIELD.finditer(before))
+    before = before[other[-1].end() :] if other else before
+    if _WHOLE.search(before) or _WHOLE_AFTER.match(after):
         return Measured.WHOLE
+    if _INVASIVE_AFTER.match(after):
+        return Measured.INVASIVE
     if owner is not None and owner.is_invasive and _ACROSS.search(before) and owner.start < owner.end:
         return Measured.INVASIVE
     if _INVASIVE.search(before):

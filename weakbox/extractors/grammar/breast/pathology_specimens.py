@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.breast.pathology_diagnosis import GENERIC, diagnosis_facts, is_vague
 from weakbox.extractors.grammar.breast.pathology_grade import Grade, grade_of
 from weakbox.extractors.grammar.breast.pathology_layout import Stretch
 from weakbox.extractors.grammar.breast.pathology_mentions import Mention, within
 from weakbox.extractors.grammar.breast.pathology_receptors import Receptor, between, receptor_facts
 from weakbox.extractors.grammar.breast.pathology_size import Size, size_of
+from weakbox.extractors.grammar.breast.pathology_tables import Table
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
-from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
@@ -41,7 +42,7 @@ _NODE_COUNT = re.compile(
 )
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
 _SHORT_SIDE = re.compile(
-    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|axill\w*|sentinel|sln\w*|lymph|nodes?|wle|lumpectomy"
+    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*|lymph|nodes?|wle|lumpectomy"
     r"|mastectomy|mx\b|core|bx|biops\w+|excision|hook-?wire|wire|vab\w*|vae|fna\w*|cavity|(?:sup|inf|med|lat|ant|post|int)\b\.?"
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
@@ -64,6 +65,7 @@ class Reader:
     grades: Sequence[Grade]
     receptors: Sequence[Receptor]
     sizes: Sequence[Size]
+    tables: Sequence[Table] = ()
 
     def read(self, start: int, end: int, *, is_node: bool = False) -> Facts:
         """Diagnosis, histology, grade, size and receptors that a stretch states of one specimen."""
@@ -117,7 +119,7 @@ class Reader:
     def places(self, start: int, end: int) -> Facts:
         """Side, quadrant and clock that a stretch names first."""
         facts: Facts = {}
-        sides = find_sides(self.lower, start, end)
+        sides = [word._replace(start=word.start + start, end=word.end + start) for word in find_sides(self.lower[start:end])]
         short = _SHORT_SIDE.search(self.text, start, end)
         if short is not None and (not sides or short.start("side") < sides[0].start):
             value = "left" if short["side"][0] in "lL" else "right"
@@ -129,11 +131,12 @@ class Reader:
         if stated is not None:
             value = "left" if stated["side"].startswith("l") else "right"
             facts["side"] = Fact(value=value, spans=(stated.span("side"),), rule="side")
-        quadrants = find_quadrants(self.lower, start, end)
+        words = self.lower[start:end]
+        quadrants = [word._replace(start=word.start + start, end=word.end + start) for word in find_quadrants(words)]
         quadrants = [word for word in quadrants if word.value != "axillary_tail"] or quadrants
         if quadrants and len({word.value for word in quadrants}) == 1:
             facts["quadrant"] = Fact(value=quadrants[0].value, spans=((quadrants[0].start, quadrants[0].end),), rule="quadrant")
-        clocks = find_clocks(self.lower, start, end)
+        clocks = [clock._replace(start=clock.start + start, end=clock.end + start) for clock in find_clocks(words)]
         if clocks and len({clock.value for clock in clocks}) == 1:
             clock = clocks[0]
             hour = int(clock.value) if clock.value == int(clock.value) else clock.value
@@ -228,7 +231,9 @@ def _if_missing(reader: Reader, block: Block) -> Facts:
 def _block_places(reader: Reader, block: Block, *, is_node: bool) -> Facts:
     start = block.heading[0] if block.heading else block.body
     head_end = max(reader.head_end(block.body, block.end), block.heading[1] if block.heading else 0)
-    facts = reader.places(start, head_end)
+    is_row = block.heading is not None and reader.lower[block.heading[1] : block.heading[1] + 24].lstrip(" \t").startswith("|")
+    line = reader.lower.find("\n", start, block.end)
+    facts = reader.places(start, (line if line >= 0 else block.end) if is_row else head_end)
     if block.passage.role in (Role.DIAGNOSIS, Role.AMENDMENT, Role.SYNOPTIC) and not facts:
         line = reader.lower.find("\n", head_end, block.end)
         facts = reader.places(head_end, min(block.end, line if line >= 0 else block.end, head_end + _HEAD_CHARACTERS))
@@ -254,7 +259,7 @@ def _place(entries: list[Entry], block: Block, facts: Facts, head: tuple[Passage
         if entry.ordinals == ordinals and (ordinals or (_is_same_site(entry, facts, is_node=is_node) and not _is_sibling(entry, head))):
             entry.readings.append(reading)
             entry.heads.append(head)
-            entry.places = {**_only_places(facts), **entry.places}
+            entry.places = {**only_places(facts), **entry.places}
             return
     own = set(ordinals)
     for entry in entries:
@@ -270,11 +275,19 @@ def _place(entries: list[Entry], block: Block, facts: Facts, head: tuple[Passage
     if entries and (block.passage.role in _SUPPORTING or (bool(ordinals) != has_labels)):
         return
     entries.append(
-        Entry(label=_label(block), ordinals=ordinals, position=block.start, is_node=is_node, heads=[head], readings=[reading], places=_only_places(facts))
+        Entry(
+            label=_label(block),
+            ordinals=ordinals,
+            position=block.start,
+            is_node=is_node,
+            heads=[head],
+            readings=[reading],
+            places=only_places(facts),
+        )
     )
 
 
-def _only_places(facts: Facts) -> Facts:
+def only_places(facts: Facts) -> Facts:
     return {name: fact for name, fact in facts.items() if name in PLACES}
 
 
@@ -318,7 +331,7 @@ def _merged(merged: Facts, facts: Facts, role: Role, *, conflict: str, is_form: 
     typed = merged.get("histology")
     if typed is not None and typed.value == "dcis" and role in (Role.MICROSCOPY, Role.FREE) and _is_invasive(facts) and is_form:
         merged = {**merged, "histology": facts["histology"]}
-    elif typed is not None and typed.rule == GENERIC and "histology" in taken and taken["histology"].rule != GENERIC:
+    elif typed is not None and "histology" in taken and _is_better_typed(typed, taken["histology"]):
         merged = {**merged, "histology": taken["histology"]}
     if known is not None and known.value != "malignant":
         taken = {name: fact for name, fact in taken.items() if name not in ("grade", "tumor_size_mm")}
@@ -336,31 +349,18 @@ _REVIEWED = re.compile(r"diagnos|deeper|levels|additional sections|further secti
 
 def _is_graver(reader: Reader, known: Facts, facts: Facts, stretch: Stretch) -> bool:
     """Whether an addendum reports an invasive carcinoma where there was none, found on looking again."""
-    histology, diagnosis = known.get("histology", _NOTHING).value, known.get("diagnosis", _NOTHING).value
+    histology, diagnosis = known.get("histology", NOTHING).value, known.get("diagnosis", NOTHING).value
     is_less = diagnosis in ("benign", "high_risk", "insufficient") or histology == "dcis"
     return is_less and _is_invasive(facts) and _REVIEWED.search(reader.lower, stretch.start, stretch.end) is not None
 
 
-def with_bracketed_places(reader: Reader, entries: list[Entry], stretches: Sequence[Stretch]) -> list[Entry]:
-    """Places that a list gives before the label in brackets: "right upper inner (specimen 1) and left lower outer (specimen 2)"."""
-    for stretch in stretches:
-        if stretch.role in (Role.FREE, Role.SPECIMEN_LIST) or (stretch.role is Role.DIAGNOSIS and stretch.after is None):
-            start = stretch.start
-            for match in _IN_BRACKETS.finditer(reader.text, stretch.start, stretch.end):
-                places = reader.places(max(start, reader.lower.rfind(". ", start, match.start()) + 1), match.start())
-                start = match.end()
-                for entry in entries:
-                    if places and _is_named(entry, (match["id"],)):
-                        missing = {name: fact for name, fact in places.items() if name not in entry.facts}
-                        entry.readings.append((Role.SPECIMEN_LIST, 0, missing))
-    return entries
-
-
-_IN_BRACKETS = re.compile(r"[(\[](?:(?i:specimens?|parts?|pots?|jars?|containers?|samples?|site)\s*(?:no\.?\s*)?)?(?P<id>[A-Z]|\d{1,2}|[IVX]{1,4})[)\]]")
+def _is_better_typed(typed: Fact, histology: Fact) -> bool:
+    """Whether a type may stand in for one that was only guessed; carcinoma in situ for no invasive one."""
+    return typed.rule == GENERIC and histology.rule != GENERIC and not (typed.value == "idc" and histology.value == "dcis")
 
 
 def _is_invasive(facts: Facts) -> bool:
-    return facts.get("histology", _NOTHING).rule == "invasive"
+    return facts.get("histology", NOTHING).rule == "invasive"
 
 
 def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Stretch]) -> list[Entry]:
@@ -388,7 +388,7 @@ def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Str
             facts = _only_completing(facts, known[index])
         markers = {name: fact for name, fact in facts.items() if name in MARKERS}
         known[index] = {**{name: fact for name, fact in facts.items() if name not in MARKERS}, **known[index]}
-        if markers and stretch.names and not _is_tumour(entry, known[index]) and "diagnosis" in known[index]:
+        if markers and stretch.names and not is_tumour(entry, known[index]) and "diagnosis" in known[index]:
             tumour = _home(reader, entries, known, replace(stretch, names=()))
             if tumour is not None and tumour != index:
                 entries[tumour].readings.append((stretch.role, stretch.order, markers))
@@ -398,37 +398,6 @@ def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Str
         if "diagnosis" in facts:
             diagnosed.add(index)
     return entries
-
-
-def with_columns(reader: Reader, entries: list[Entry]) -> list[Entry]:
-    """What stands in a table's columns goes to the specimens that name them."""
-    columns: dict[str, Facts] = {}
-    for receptor in reader.receptors:
-        if receptor.owner is not None:
-            columns[receptor.owner] = {**receptor_facts([receptor]), **columns.get(receptor.owner, {})}
-    for grade in reader.grades:
-        if grade.column is not None:
-            fact = Fact(value=grade.value, spans=((grade.start, grade.end),), rule="table")
-            columns[grade.column] = {"grade": fact, **columns.get(grade.column, {})}
-    for size in reader.sizes:
-        if size.column is not None and (fact := size_of([size], is_in_situ=False)) is not None:
-            columns[size.column] = {"tumor_size_mm": fact, **columns.get(size.column, {})}
-    tumours = [entry for entry in entries if _is_tumour(entry, entry.facts)]
-    for name, facts in columns.items():
-        owners = [entry for entry in entries if _is_named(entry, (name,)) or _stands_at(entry, name)]
-        owners = owners or (tumours if len(tumours) == 1 and len(columns) == 1 else [])
-        for entry in owners[:1]:
-            is_tumour = _is_tumour(entry, entry.facts)
-            entry.readings.append((Role.SYNOPTIC, 0, facts if is_tumour else {n: f for n, f in facts.items() if n in MARKERS}))
-    return entries
-
-
-def _stands_at(entry: Entry, words: str) -> bool:
-    """Whether a column is headed by the place of a specimen."""
-    sides, clocks = {word.value for word in find_sides(words)}, {clock.value for clock in find_clocks(words)}
-    facts = entry.facts
-    side, clock = facts.get("side", _NOTHING).value, facts.get("clock", _NOTHING).value
-    return bool(sides or clocks) and not entry.is_node and (not sides or side in sides) and (not clocks or clock in clocks)
 
 
 def _is_raised(stated: Facts, diagnosis: Fact) -> bool:
@@ -454,14 +423,14 @@ def _speaks_of_place(stretch: Stretch, entries: Sequence[Entry]) -> bool:
 def _home(reader: Reader, entries: Sequence[Entry], known: Sequence[Facts], stretch: Stretch) -> int | None:
     if len(entries) == 1:
         return 0
-    named = [index for index, entry in enumerate(entries) if _is_named(entry, stretch.names)]
+    named = [index for index, entry in enumerate(entries) if is_named(entry, stretch.names)]
     if named:
-        tumours = [index for index in named if _is_tumour(entries[index], known[index])]
+        tumours = [index for index in named if is_tumour(entries[index], known[index])]
         return tumours[0] if tumours else named[0]
-    tumours = [index for index, entry in enumerate(entries) if _is_tumour(entry, known[index])]
+    tumours = [index for index, entry in enumerate(entries) if is_tumour(entry, known[index])]
     sides = {word.value for word in find_sides(reader.lower, stretch.start, stretch.end)}
     if len(sides) == 1:
-        on_side = [index for index in tumours if known[index].get("side", _NOTHING).value in sides]
+        on_side = [index for index in tumours if known[index].get("side", NOTHING).value in sides]
         tumours = on_side or tumours
     if len(tumours) <= 1:
         return tumours[0] if tumours else None
@@ -471,22 +440,22 @@ def _home(reader: Reader, entries: Sequence[Entry], known: Sequence[Facts], stre
             return last[0]
     found = diagnosis_facts(within(reader.mentions, stretch.start, stretch.end))
     alike = [
-        index for index in tumours if "histology" in found and known[index].get("histology", _NOTHING).value == found["histology"].value
+        index for index in tumours if "histology" in found and known[index].get("histology", NOTHING).value == found["histology"].value
     ]
     if len(alike) == 1:
         return alike[0]
-    invasive = [index for index in tumours if known[index].get("histology", _NOTHING).value not in ("dcis", "malignant_other")]
+    invasive = [index for index in tumours if known[index].get("histology", NOTHING).value not in ("dcis", "malignant_other")]
     return invasive[0] if len(invasive) == 1 else None
 
 
-_NOTHING = Fact(value="", spans=())
+NOTHING = Fact(value="", spans=())
 
 
-def _is_tumour(entry: Entry, facts: Facts) -> bool:
-    return not entry.is_node and facts.get("diagnosis", _NOTHING).value == "malignant"
+def is_tumour(entry: Entry, facts: Facts) -> bool:
+    return not entry.is_node and facts.get("diagnosis", NOTHING).value == "malignant"
 
 
-def _is_named(entry: Entry, names: Sequence[str]) -> bool:
+def is_named(entry: Entry, names: Sequence[str]) -> bool:
     if entry.label is None:
         return False
     written = str(entry.label.value).lower()
@@ -495,82 +464,3 @@ def _is_named(entry: Entry, names: Sequence[str]) -> bool:
 
 def _ordinal(name: str) -> int:
     return int(name) if name.isdigit() else ord(name.upper()[0]) - ord("A") + 1
-
-
-_HEADERS = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.SPECIMEN_LIST, Role.FREE, Role.GROSS)
-
-
-def with_header_places(
-    reader: Reader, specimens: list[Facts], are_nodes: Sequence[bool], passages: Sequence[Passage], stretches: Sequence[Stretch]
-) -> list[Facts]:
-    """A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
-    if not specimens or not any("diagnosis" in facts for facts in specimens):
-        return specimens
-    if len(specimens) == 1:
-        filled = dict(specimens[0])
-        for role in _HEADERS:
-            for passage in passages:
-                if passage.role is role:
-                    first = passage.heading[0] if passage.heading else passage.start
-                    filled = {**_less_sure(reader.places(first, passage.end)), **filled}
-        return [filled]
-    for name in PLACES:
-        head = _only_place(reader, stretches, name)
-        stated = {facts[name].value for facts in specimens if name in facts}
-        if head is not None and stated <= ({head.value} if name == "side" else set()):
-            specimens = [
-                facts if is_node and name != "side" else {name: head, **facts} for facts, is_node in zip(specimens, are_nodes, strict=True)
-            ]
-    return specimens
-
-
-def _only_place(reader: Reader, stretches: Sequence[Stretch], name: str) -> Fact | None:
-    """The one place that the header outside the specimens' own text names."""
-    found = [
-        facts[name]
-        for stretch in stretches
-        if (stretch.role in (Role.SPECIMEN_LIST, Role.FREE) or (stretch.role is Role.DIAGNOSIS and stretch.after is None))
-        and name in (facts := reader.places(stretch.start, stretch.end))
-    ]
-    return replace(found[0], confidence=0.75, rule="header") if len({fact.value for fact in found}) == 1 else None
-
-
-def with_markers_of_tumour(specimens: list[Facts], are_nodes: Sequence[bool]) -> list[Facts]:
-    """Markers that stand below a specimen without a tumour are those of the one tumour that has none."""
-    tumours = [
-        index
-        for index, (facts, is_node) in enumerate(zip(specimens, are_nodes, strict=True))
-        if not is_node and facts.get("diagnosis", _NOTHING).value == "malignant"
-    ]
-    if len(tumours) != 1 or any(name in specimens[tumours[0]] for name in MARKERS):
-        return specimens
-    marked = [index for index, facts in enumerate(specimens) if index != tumours[0] and any(name in facts for name in MARKERS)]
-    if len(marked) != 1:
-        return specimens
-    found = {name: fact for name, fact in specimens[marked[0]].items() if name in MARKERS}
-    rest = [{name: fact for name, fact in facts.items() if name not in MARKERS} for facts in specimens]
-    return [{**facts, **found} if index == tumours[0] else facts for index, facts in enumerate(rest)]
-
-
-def with_common_side(specimens: list[Facts]) -> list[Facts]:
-    """Tissue named without a side beside specimens of one side (a margin, a node) is of that side."""
-    stated = [facts["side"] for facts in specimens if "side" in facts]
-    if not stated or len(stated) == len(specimens) or len({fact.value for fact in stated}) != 1 or stated[0].value == "bilateral":
-        return specimens
-    side = replace(stated[0], confidence=0.7, rule="siblings")
-    return [facts if "side" in facts else {**facts, "side": side} for facts in specimens]
-
-
-def _less_sure(facts: Facts) -> Facts:
-    return {name: replace(fact, confidence=0.85) for name, fact in facts.items()}
-
-
-def with_members(entry: Entry, facts: Facts) -> Facts:
-    """A group without a place takes the one that all its members share."""
-    shared: Facts = {}
-    for name in PLACES:
-        stated = [member[name] for member in entry.members if name in member]
-        if name not in facts and stated and len({fact.value for fact in stated}) == 1 and len(stated) == len(entry.members):
-            spans = tuple(dict.fromkeys(span for fact in stated for span in fact.spans))
-            shared[name] = replace(stated[0], spans=spans, confidence=0.9, rule="members")
-    return {**facts, **shared}

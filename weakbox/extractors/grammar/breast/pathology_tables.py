@@ -19,11 +19,23 @@ _KEYS = (
     ("er", re.compile(r"(?:o?estrogen|er\b|e\.r\.)")),
     ("pr", re.compile(r"(?:progest|pr\b|pgr\b|p\.r\.)")),
     ("grade", re.compile(r"(?:(?:nottingham|overall|histolog\w+|nuclear|final|tumou?r|combined|nhg|who|sbr|mbr)\s+)*(?:grade|nhg|gr\b)")),
-    ("size", re.compile(r"(?:(?:max\w*|tumou?r|invasive|greatest|largest|microscopic|pathologic\w*)\s+)*(?:size|diameter|extent|dimension)")),
-    ("text", re.compile(r"(?:(?:histolog\w*|final|patholog\w*|microscopic|tumou?r)\s+)*(?:diagnos[ie]s|histology|result|findings?|type|interpretation|impression)")),
-    ("site", re.compile(r"(?:(?:specimen|biopsy|anatomic\w*)\s+)?(?:site|location|source|side|laterality|description|procedure|position|clock)")),
+    (
+        "size",
+        re.compile(r"(?:(?:max\w*|tumou?r|invasive|greatest|largest|microscopic|pathologic\w*)\s+)*(?:size|diameter|extent|dimension)"),
+    ),
+    (
+        "text",
+        re.compile(
+            r"(?:(?:histolog\w*|final|patholog\w*|microscopic|tumou?r)\s+)*(?:diagnos[ie]s|histology|result|findings?|type|interpretation|impression)"
+        ),
+    ),
+    (
+        "site",
+        re.compile(r"(?:(?:specimen|biopsy|anatomic\w*)\s+)?(?:site|location|source|side|laterality|description|procedure|position|clock)"),
+    ),
     ("id", re.compile(r"(?:specimens?|part|pot|no|nr|id|#|container|label|block|sample)\b\.?")),
 )
+_MOST_ROWS = 60
 _OWNER = re.compile(
     r"[(\[]?(?:(?:specimen|part|pot|tumou?r|lesion|focus|sample|container|block|biopsy|site|mass|core)\s*#?\s*)?[(\[]?(?P<id>[a-z]|\d{1,2}|[ivx]{1,4})[)\]]?"
     r"(?:[.):,-]?\s+\(?(?P<rest>\D.{0,40}))?\s*"
@@ -47,6 +59,8 @@ class Table:
 
     cells: tuple[Cell, ...]
     headers: tuple[TextRange, ...]
+    owners: tuple[tuple[str, int, int], ...] = ()
+    """The identifiers of a table with a column a specimen that says a diagnosis, with their places."""
     """Stretches whose words are keys, not values: the header row, or the whole of a table with a column a specimen."""
 
 
@@ -101,7 +115,7 @@ def _rows_from(lines: Sequence[tuple[int, list[TextRange]]], lower: str, index: 
     previous_end = lines[index][0]
     for start, cells in lines[index:]:
         is_apart = "\n\n" in lower[max(0, previous_end - 1) : start]
-        if len(cells) < 2 or (rows and is_apart):
+        if len(cells) < 2 or (rows and is_apart) or len(rows) == _MOST_ROWS:
             break
         previous_end = cells[-1][1]
         if not all(_RULE.fullmatch(lower[slice(*cell)]) for cell in cells):
@@ -164,7 +178,15 @@ def _by_column(lower: str, rows: list[list[TextRange]]) -> Table | None:
         for row in body
         for cell, name in zip(row[1:], names, strict=False)
     ]
-    return Table(cells=tuple(cells), headers=((rows[0][0][0], rows[-1][-1][1]),))
+    span = (rows[0][0][0], rows[-1][-1][1])
+    is_whole = any(cell.key == "text" for cell in cells)
+    return Table(cells=tuple(cells), headers=(span,), owners=tuple(_owner_spans(lower, owners)) if is_whole else ())
+
+
+def _owner_spans(lower: str, cells: Sequence[TextRange]) -> list[tuple[str, int, int]]:
+    """The identifiers in the heads of columns, where all have one."""
+    found = [(cell, match) for cell in cells if (match := _OWNER.fullmatch(lower, *cell)) is not None]
+    return [(match["id"], match.start("id"), match.end("id")) for _, match in found] if len(found) == len(cells) else []
 
 
 def _owner(words: str) -> str | None:

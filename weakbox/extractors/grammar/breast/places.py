@@ -29,7 +29,8 @@ class PlaceNumber(NamedTuple):
 
 _SIDE = re.compile(
     r"\b(?=[bleri])(?:"
-    r"(?P<bilateral>bilateral(?:ly)?|both (?:breasts?|sides|axilla\w*)|(?:left and right|right and left)(?: breasts?| sides?)?|"
+    r"(?P<bilateral>(?:left|right) (?:breast )?(?:(?:more|greater|larger) than|>) (?:the )?(?:left|right)|bilateral(?:ly)?|"
+    r"both (?:breasts?|sides|axilla\w*)|(?:left and right|right and left)(?: breasts?| sides?)?|"
     r"each breast|either breast|in both\b|breasts? (?:left|right) and (?:left|right)|(?:left|right) (?:as well as|&|\+) (?:left|right))"
     r"|(?P<left>left(?:[- ]sided)?(?: breast| side)?|lt\.?(?= |:|/|-)(?: breast)?|l\.? breast|breast l\b|lb(?=[ :,]))"
     r"|(?P<right>right(?:[- ]sided)?(?: breast| side)?|rt\.?(?= |:|/|-)(?: breast)?|r\.? breast|breast r\b|rb(?=[ :,]))"
@@ -84,10 +85,12 @@ _QUADRANT = re.compile(
     rf"|(?P<lower_outer>{_both(_LOWER, _OUTER)}|(?<=[lr]t )d[- ]area|loq|l\.o\.q\.?)"
     rf"|(?P<lower_inner>{_both(_LOWER, _INNER)}|(?<=[lr]t )b[- ]area|liq|l\.i\.q\.?)"
     r"|(?P<subareolar>(?:sub|retro)[- ]?(?:areolar|mam+illary|nipple)|"
-    r"(?:behind|beneath|under|below|directly (?:behind|under)|deep to|posterior to|immediately (?:behind|deep to)) (?:the )?"
+    r"(?:behind|beneath|under|below|directly (?:behind|under)|(?<!cm )(?<!mm )deep to|(?<!cm )(?<!mm )posterior to|"
+    r"immediately (?:behind|deep to)) (?:the )?"
     r"(?:left |right )?(?:nipple|areola)(?:[ -]areolar complex)?)"
     r"|(?P<axillary_tail>axillary (?:tail|process|extension)|tail of spence|spence'?s tail|prolongation axillary|tail axillary)"
-    r"|(?P<central>(?<!outer )(?<!inner )(?<!upper )(?<!lower )central(?:ly)?(?=[ ,.;)]| in)(?= (?:breast|portion|part|region|third|aspect|quadrant|area|left|right|location|zone|"
+    r"|(?P<central>(?<!outer )(?<!inner )(?<!upper )(?<!lower )central(?:ly)?(?=[ ,.;)]| in)(?= (?:breast|portion|part|"
+    r"region|third|aspect|quadrant|area|left|right|location|zone|"
     r"to the)|"
     r" in the (?:left|right)| within the|[,.;)]|$| at)(?! (?:zone of (?:echo|fat|enh)|depth))|"
     r"(?:quadrant|region|breast|portion|part|zone) central(?:ly)?\b|mid-?central)"
@@ -137,6 +140,10 @@ _CLOCK_LEAD = re.compile(
     r"(?:\bo'?\s?clock(?: position)?|\bclock(?: position| face)?|\bhour)\s*(?:is|at|of|:|=|\|)?\s*(?P<hour>1[0-2]|"
     r"[1-9])(?::(?P<minute>[0-5]\d))?(?![\d.,]\d|\d|\s?(?:mm|cm))"
 )
+_DOTTED_CLOCK = re.compile(
+    r"(?<![\d.,:/x+-])(?<!\d )(?P<hour>1[0-2]|[1-9])\.(?P<minute>00|15|30|45)"
+    r"(?=\s?(?:,?\s\d{1,3}\s?[cm]m (?:from|fn)|o'?\s?clock|position|n\s?\+\s?\d))"
+)
 _TIME_BEFORE = re.compile(
     r"(?:\btime|\bsigned|\bdictated|\bon \d[\d./-]+(?: at)?|\d{4}[,;]?(?: at)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4},?(?: at)?|"
     r"\bat time of)[:\s]*$"
@@ -158,6 +165,8 @@ def find_clocks(lower: str, start: int = 0, end: int | None = None) -> list[Plac
     for match in _CLOCK_LEAD.finditer(lower, start, stop):
         if not any(first < match.end() and match.start() < last for first, last in taken):
             found.append(PlaceNumber(match.start(), match.end(), _hours(match["hour"], match["minute"])))
+    for match in _DOTTED_CLOCK.finditer(lower, start, stop):
+        found.append(PlaceNumber(match.start(), match.end("minute"), _hours(match["hour"], match["minute"])))
     for match in _SPOKEN_CLOCK.finditer(lower, start, stop):
         found.append(PlaceNumber(match.start(), match.end(), _CLOCK_WORDS[match["word"]] + (0.5 if match["half"] else 0.0)))
     return sorted(found)
@@ -219,7 +228,26 @@ _NIPPLE = re.compile(
 )
 
 
-_NIPPLE_GATE = ("nipple", "fn", "f.n", "n+", "n +", "nld", "n-d", "nd ", "nt ", "n-t", "h n", "k n", "0 n", "cm:", "cm :", "mamil", "mammil", "nac")
+_NIPPLE_GATE = (
+    "nipple",
+    "fn",
+    "f.n",
+    "n+",
+    "n +",
+    "nld",
+    "n-d",
+    "nd ",
+    "nt ",
+    "n-t",
+    "h n",
+    "k n",
+    "0 n",
+    "cm:",
+    "cm :",
+    "mamil",
+    "mammil",
+    "nac",
+)
 
 
 def find_nipple_distances(lower: str, start: int = 0, end: int | None = None) -> list[PlaceNumber]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _DENIAL = re.compile(
-    r"(?<![\w-])(?:(?:no|not)(?! longer\b| (?:(?:significant|interval|appreciable|substantial|definite|real|obvious|major) )*(?:change[ds]?|"
+    r"(?<![\w-])(?:(?:no|not)(?! longer\b| (?:(?:significant|interval|appreciable|substantial|definite|real|obvious|"
+    r"major) )*(?:change[ds]?|"
     r"increase|growth|progression)\b| only\b| just\b| necessarily\b|\.|[:.]? ?\d| doubt)|nil|n/o|non[- ]visuali[sz]ation of|without|"
     r"absence of|absent|negative for|free of|free from|"
     r"none of|neither|nor|lack of|lacks|lacking|fails? to|failed to|ruled out|never|nothing|denies|devoid of|unlikely to (?:be|represent)|"
@@ -13,12 +14,14 @@ _DENIAL = re.compile(
 )
 _BREAK = re.compile(
     r"[;:]|\.\s|\b(?:but|however|although|though|except(?:ing)?|apart from|other than|besides|aside from|yet|while|whereas|instead|"
-    r"save for|only)\b|(?:,|\band|\bor|\bwith|/)\s+(?:also\s+)?(?:there (?:is|are)|incidental\w*|a couple|an?\b(?! (?:single )?(?:suspicious|new|"
+    r"save for|only)\b|(?:,|\band|\bor|\bwith|/)\s+(?:also\s+)?(?:there (?:is|are)|incidental\w*|a couple|"
+    r"an?\b(?! (?:single )?(?:suspicious|new|"
     r"discrete|dominant))|one\b|two\b|three\b|several|multiple|stable|unchanged|known|scattered|benign|simple|few|bilateral(?! (?:or|"
     r"axill))|the\b|\d+(?:[.,]\d)?\s?(?:x|mm|cm)\b)"
 )
 _REFERRED = re.compile(
-    r"\b(?P<lead>[a-z]+)\s+(?:in|within|of|for|to|around|at|near|from|with|on|surrounding|between|about|regarding|along|inside|as)\s+(?:the|"
+    r"\b(?P<lead>[a-z]+)\s+(?:in|within|of|for|to|around|at|near|from|with|on|surrounding|between|about|regarding|along|"
+    r"inside|as)\s+(?:the|"
     r"this|that|these|those|its|either of the|any of the|both)\s+(?:[a-z0-9'-]+,?\s+){0,6}$"
 )
 _TRACE = re.compile(r"^(?:evidence|signs?|traces?|visuali[sz]ation|persistence|remnants?|recurrence|residual)$")
@@ -27,10 +30,13 @@ _NOT_FOUND = (
     r"discernible|observed|recogni[sz]ed|located|felt)"
 )
 _DENIED_AFTER = re.compile(
-    rf"[^,;.:]{{0,45}}?\b(?:(?:is|are|was|were|could|can|has been|have been)(?: be)? not(?: be)?(?: \w+ly)? {_NOT_FOUND}|not(?: \w+ly)? {_NOT_FOUND}|"
+    rf"[^,;.:]{{0,45}}?\b(?:(?:is|are|was|were|could|can|has been|have been)(?: be)? not(?: be)?(?: \w+ly)? {_NOT_FOUND}|"
+    rf"not(?: \w+ly)? {_NOT_FOUND}|"
     rf"cannot be {_NOT_FOUND}|(?:is|are) (?:absent|negative|excluded|ruled out|unlikely)|absent\b|ruled out|excluded\b)"
 )
-_NONE_AFTER = re.compile(r"\s*(?:[:=-]|\bis|\bare)?\s*(?:none|no\b(?! change)|absent|nil|negative|neg\b|n/?a\b|not (?:seen|present|identified|detected))")
+_NONE_AFTER = re.compile(
+    r"\s*(?:[:=-]|\bis|\bare)?\s*(?:none|no\b(?! change)|absent|nil|negative|neg\b|n/?a\b|not (?:seen|present|identified|detected))"
+)
 _ELSEWHERE = re.compile(
     r"[^,;.:]{0,60}\b(?:not|occult)\b[^,;.:]{0,30}\b(?:on|by|at|with|in) (?:the )?(?:targeted |diagnostic |today's |screening |"
     r"conventional |prior |previous |either )*(?:ultraso\w+|us|usg|sonogra\w+|mammogra\w+|mri|mlo|cc|tomo\w*|view\w*|the other)\b|"
@@ -41,9 +47,11 @@ _FEARED = re.compile(
     r"look(?:ing)? for|to detect|risk of|exclude|rule out|screening for|concern for|monitor\w* for)\b(?:\s+[a-z-]+){0,4}\s*$"
 )
 _HYPOTHETICAL = re.compile(
-    r"(?:\bif\b|\bshould (?:the|there|symptoms|a|an|any)\b|\bin case of\b|\br/o\b|\brule out\b|\b(?:evaluate|assess|assessment|evaluation|surveillance|"
+    r"(?:\bif\b|\bshould (?:the|there|symptoms|a|an|any)\b|\bin case of\b|\br/o\b|\brule out\b|\b(?:evaluate|assess|"
+    r"assessment|evaluation|surveillance|"
     r"criteria|query|screen(?:ing)?|features?|warning signs?) for\b|\bplease (?:evaluate|assess|exclude|correlate)|\bexclude\b|\bunless\b|"
-    r"\bwhen(?! compared)\b|\bconsider\b|\bwould (?:be|represent)\b|\bwhether\b|\bin the event|\brisk factors? for\b|\bevery new\b|\bshould (?:you|she)\b)"
+    r"\bwhen(?! compared)\b|\bconsider\b|\bwould (?:be|represent)\b|\bwhether\b|\bin the event|\brisk factors? for\b|"
+    r"\bevery new\b|\bshould (?:you|she)\b)"
     r"[^;.]{0,100}$"
 )
 _FAMILY = re.compile(
@@ -69,12 +77,14 @@ GONE = re.compile(
     r"redemonstrated)|not seen on (?:today|the (?:current|present)|spot|additional)|completely (?:resolved|regressed|collapsed)|"
     r"fades? (?:out|away)|without persist\w+|not (?:currently|presently|anymore) (?:seen|visible)|complete (?:imaging |radiologic\w* |"
     r"pathologic\w* |metabolic )?response|vanish\w*|regressed completely|cannot (?:now )?be (?:found|seen|identified|reproduced)|"
-    r"could not be (?:found|seen|identified|reproduced|confirmed)|not (?:found|seen|visible|visuali[sz]ed|identified|present) (?:today|now|any ?more|"
+    r"could not be (?:found|seen|identified|reproduced|confirmed)|not (?:found|seen|visible|visuali[sz]ed|identified|"
+    r"present) (?:today|now|any ?more|"
     r"at present|currently)|effaces|opens? out|teases out|blends? (?:in|out|away)"
 )
 _NOT_GONE = re.compile(
     r"not (?:(?:yet|completely|fully|entirely) )?(?:resolved|disappear\w*|dispers\w+|effac\w+|normali[sz]ed)|(?:does|do|did) not (?:fully |"
-    r"completely )?(?:disappear|disperse|efface|resolve|press|spread)|no superimpos|rather than (?:superimpos|overlap|summation)|persist(?:s|ed|"
+    r"completely )?(?:disappear|disperse|efface|resolve|press|spread)|no superimpos|rather than (?:superimpos|overlap|"
+    r"summation)|persist(?:s|ed|"
     r"ent)\b(?! not)|(?:nearly|almost|partly|partially|incompletely|partial) (?:resol\w+|disappear\w+)"
 )
 _GONE_BEFORE = re.compile(

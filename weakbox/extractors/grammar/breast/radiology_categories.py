@@ -84,7 +84,7 @@ _SIDED = re.compile(
 )
 _SIDE_AFTER = re.compile(
     r"(?<![\w.:+-])(?P<cat>[0-6])(?P<sub>[abc])?\s*\(?(?:(?:on|in|for|of)\s+(?:the\s+)?)?(?P<side>left|right|both|bilateral(?:ly)?|"
-    r"[lr](?=\s*(?:[;,.)\n]|$)))\b"
+    r"[lr](?=\s*(?:[;,.)\n]|$)))\b(?!\s+(?:and|&)\s+(?:left|right))"
     r"(?!\s*(?:breast\s*)?[:=-]?\s*(?:bi-?\s?rads|acr|category)?\s*[:=]?\s*[0-6])"
 )
 _NOW = re.compile(
@@ -153,13 +153,19 @@ def _take(found: list[CategoryMention], match: re.Match[str], lower: str, *, is_
         return
     if match.re in (_CATEGORY, _OVERALL) and _OTHER_SYSTEM.search(lower[max(0, start - 30) : start]):
         return
-    if _is_table_head(lower, start, first):
+    if _is_table_head(lower, start, first) or _OPTIONS_AFTER.match(lower, end):
+        return
+    if _OPTIONS_BEFORE.search(lower, max(0, first - 24), first):
         return
     mention = _mention(match, is_bare=is_bare)
     if mention is not None and mention.is_range and _LEGEND_AFTER.match(lower, end):
         return
     if mention is not None:
         found.append(mention)
+
+
+_OPTIONS_BEFORE = re.compile(r"(?:[0-6][abc]?\s*/\s*){2,}\Z")
+_OPTIONS_AFTER = re.compile(r"(?:[^\n;]{0,70}?\boptions?\b[^\n;]{0,12})?(?:\s*/\s*[0-6][abc]?\b){2,}|[^\n;]{0,70}\boptions?\b\s*[0-6]\s*/")
 
 
 def _is_table_head(lower: str, start: int, value: int) -> bool:
@@ -231,15 +237,19 @@ def _take_sided(found: list[CategoryMention], lower: str) -> None:
 
 
 _LEVEL_LINE = re.compile(
-    rf"[ \t*_#>-]*(?P<side>right|left|both|bilateral|r|l|rt|lt|exam(?:ination)?|overall|final|study)(?: breasts?| side)?[ \t*_]*[:=-]+[ \t*_]*(?:category )?"
+    rf"[ \t*_#>-]*(?P<side>right|left|both|bilateral|r|l|rt|lt|exam(?:ination)?|overall|final|study)(?: breasts?|"
+    rf" side)?[ \t*_]*[:=-]+[ \t*_]*(?:category )?"
     rf"(?P<cat>[0-6])[ \t]?(?P<sub>[abc])?{_TAIL}(?=[ \t*_]*(?:$|[-(,;.]|negative|benign|suspicious|known|highly|incomplete|probably))"
 )
+_LEVEL_SIDE = re.compile(r"\n[ \t*_#>-]*(?:right|left|both|bilateral|[rl]t?|exam\w*|overall|final|study)\b[^\n:=]{0,12}[:=]")
 _LEVEL_TITLE = re.compile(r"assess|categor|bi-?rads|\bacr\b|\bscore")
 
 
 def _take_listed(found: list[CategoryMention], lower: str) -> None:
     """A title such as "Breast-level assessment" and under it one line a breast: "Right: 3 - probably benign"."""
     is_listing, position = False, 0
+    if _LEVEL_SIDE.search(lower) is None:
+        return
     for line in lower.split("\n"):
         match = _LEVEL_LINE.match(line) if is_listing else None
         if match is not None:
@@ -250,15 +260,17 @@ def _take_listed(found: list[CategoryMention], lower: str) -> None:
                 side = None if words[0] not in "rlb" else _SIDE_VALUE.get(words, "bilateral")
                 found.append(CategoryMention(value=value, start=start, end=position + match.end(), side=side, is_bare=True))
         elif line.strip():
-            is_listing = bool(_LEVEL_TITLE.search(line)) and len(line) < 60
+            is_listing = len(line) < 60 and _LEVEL_TITLE.search(line) is not None
         position += len(line) + 1
 
 
 _SIDE_COLUMNS = re.compile(
-    r"(?m)^[ \t|*_]*(?P<first>right|left|rt|lt|r|l)(?: breast)?[*_]*(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<second>right|left|rt|lt|r|l)(?: breast)?[ \t|*_]*$"
+    r"(?m)^[ \t|*_]*(?P<first>right|left|rt|lt|r|l)(?: breast)?[*_]*(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<second>right|left|rt|"
+    r"lt|r|l)(?: breast)?[ \t|*_]*$"
 )
 _COLUMN_SCORES = re.compile(
-    r"(?m)^[ \t|*_]*(?:acr )?(?:bi-?rads|category|assessment|final)[^|\n\d]{0,24}?[*_]*(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<first>[0-6][abc]?)\b[^|\n\d]{0,40}?"
+    r"(?m)^[ \t|*_]*(?:acr )?(?:bi-?rads|category|assessment|final)[^|\n\d]{0,24}?[*_]*(?:[ \t]*\|[ \t*_]*|"
+    r"[ \t]{2,})(?P<first>[0-6][abc]?)\b[^|\n\d]{0,40}?"
     r"(?:[ \t]*\|[ \t*_]*|[ \t]{2,})(?P<second>[0-6][abc]?)\b"
 )
 
@@ -292,7 +304,8 @@ _DENSITY = re.compile(
     rf"(?:\(?{_LETTER}\)?(?:\s?(?:-|/|to)\s?(?P<high>[a-d]|[1-4])\b)?)(?![\w]|[.,]\d|\s?(?:mm|cm|%|x\s?\d))"
 )
 _DENSITY_CODE = re.compile(
-    r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|density|dense(?= ?[(:])|fatty(?= ?[(:])|tissue(?= ?[(:])|parenchyma(?= ?[(:])|glandular(?= ?\()"
+    r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|comp(?=:)|density|dense(?= ?[(:])|fatty(?= ?[(:])|tissue(?= ?[(:])|"
+    r"parenchyma(?= ?[(:])|glandular(?= ?\()"
     r"|densities(?= ?\()|fat(?= ?\())\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
     r"tissue|is)\b|\s){0,10}\(?"
     r"(?P<letter>[a-d])\)?(?:\s?(?:-|/|to)\s?(?P<high>[b-d])\b)?(?![\w'+]|\.\d|\s(?:mass|lesion|nodule|cyst|small|few|single|new|focal|"

@@ -105,7 +105,9 @@ def _labels(left: Draft, right: Draft) -> float | None:
     first, second = left.get("finding_id"), right.get("finding_id")
     if first is None or second is None:
         return 0.0
-    return 5.0 if str(first).upper() == str(second).upper() else None
+    if str(first).upper() != str(second).upper():
+        return None
+    return 5.0 if _kinds(left, right) is not None else None
 
 
 def _sides(left: Draft, right: Draft) -> float | None:
@@ -196,3 +198,69 @@ def largest(draft: Draft) -> float | None:
     """The largest diameter in mm."""
     size = draft.get("size_mm")
     return max(float(str(value)) for value in size) if isinstance(size, tuple) and size else None
+
+
+def has_place(draft: Draft) -> bool:
+    """Whether it says at which clock position or in which quadrant it lies."""
+    return "clock" in draft.values or "quadrant" in draft.values
+
+
+def places_agree(known: Draft, draft: Draft) -> bool:
+    """Where both say where they lie, on one modality, the places must match: the same clock or quadrant, or the one in the other."""
+    if not (has_place(known) and has_place(draft)) or known.modality != draft.modality or draft.is_linked:
+        return True
+    if known.get("clock") is not None and known.get("clock") == draft.get("clock"):
+        return True
+    if known.get("quadrant") is not None and known.get("quadrant") == draft.get("quadrant"):
+        return True
+    side = known.get("side") or draft.get("side")
+    return draft.get("quadrant") in quadrant_of(side, known.get("clock")) or known.get("quadrant") in quadrant_of(side, draft.get("clock"))
+
+
+_KIND_RANK = {
+    "asymmetry": 1,
+    "focus": 1,
+    "architectural_distortion": 2,
+    "calcifications": 3,
+    "non_mass_enhancement": 3,
+    "mass": 3,
+    "cyst": 4,
+    "lymph_node": 4,
+}
+
+
+def absorb(known: Draft, own: Draft) -> None:
+    """Take what another mention of the same finding adds: the more telling kind, the fuller size, what was not stated."""
+    if own.links_to is not None and own.links_to == known.get("kind"):
+        own.values.pop("kind", None)
+        if "size_mm" in known.values:
+            own.values.pop("size_mm", None)
+    before, after = known.values.get("kind"), own.values.get("kind")
+    if before is not None and after is not None and not own.is_generic:
+        is_better = known.is_generic or _KIND_RANK[str(after.value)] > _KIND_RANK[str(before.value)]
+        if is_better and (own.modality != known.modality or own.is_definite or own.is_linked or known.is_generic):
+            known.values["kind"] = after
+            known.is_generic = False
+    size = own.values.get("size_mm")
+    if size is not None:
+        take_fuller_size(known, size)
+    if known.carries_side and not own.carries_side and "side" in own.values:
+        known.values["side"] = own.values["side"]
+        known.carries_side = False
+    score, later = known.values.get("birads"), own.values.get("birads")
+    if score is not None and later is not None and score.value != later.value:
+        known.flags.append(("birads", "conflict"))
+        if own.role is Role.IMPRESSION or own.modality != known.modality:
+            known.values["birads"] = later
+    for name, candidate in own.values.items():
+        known.fill(name, candidate)
+    known.start = min(known.start, own.start)
+    known.is_plural |= own.is_plural
+    known.is_linked |= own.is_linked
+
+
+def take_fuller_size(draft: Draft, size: Candidate) -> None:
+    """Take a size of more dimensions, or the first one."""
+    before = draft.values.get("size_mm")
+    if before is None or (isinstance(before.value, tuple) and isinstance(size.value, tuple) and len(size.value) > len(before.value)):
+        draft.values["size_mm"] = size

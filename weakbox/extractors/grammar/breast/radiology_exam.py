@@ -17,11 +17,15 @@ from weakbox.records.report import SectionKind
 from weakbox.text.sections import TextSection
 
 _MODALITY = re.compile(
-    r"(?P<mri>\b(?:mr|magnetic resonance)[ -]?(?:mammogra\w+|breast|imaging)?\b(?!-?\s?(?:guid|direct))|\bmri\b(?!-?\s?(?:guid|direct|finding|abnormal|lesion|mass|enhanc|detect|correl|target))|"
+    r"(?P<mri>\b(?:mr|magnetic resonance)[ -]?(?:mammogra\w+|breast|imaging)?\b(?!-?\s?(?:guid|direct))|"
+    r"\bmri\b(?!-?\s?(?:guid|direct|finding|abnormal|lesion|mass|enhanc|detect|correl|target))|"
     r"\bcemri\b)|"
-    r"(?P<mammography>\bm(?:m|am)?g\b|\bmx\b|\bffdm\b|\bcem\b|\bcedm\b|\btomo\b|\bmlo\b|\bmammo(?:s|gra\w+)?\b|\btomosynthesis|\bdbt\b|\bmammogram\w*|\bcesm\b|\bcontrast[- ]enhanced mammo\w*|"
+    r"(?P<mammography>\bm(?:m|am)?g\b|\bmx\b|\bffdm\b|\bcem\b|\bcedm\b|\btomo\b|\bmlo\b|\bmammo(?:s|gra\w+)?\b|"
+    r"\btomosynthesis|\bdbt\b|\bmammogram\w*|\bcesm\b|\bcontrast[- ]enhanced mammo\w*|"
     r"\bspot compression\b)|"
-    r"(?P<ultrasound>\bultraso\w+(?!-?\s?guid)|\bsono(?:gra\w+|mammogra\w+)?\b(?!-?\s?guid)|\busg\b(?! guid)|\buss\b(?! guid)|(?<![a-z] )\bus\b(?=[ ]?[+&:/,-])(?!-guid)|(?<=[+&/,;] )us\b(?!-? ?guid)|(?<=[+&/,;])us\b(?!-? ?guid)|\bus(?= (?:breast|axilla|"
+    r"(?P<ultrasound>\bultraso\w+(?!-?\s?guid)|\bsono(?:gra\w+|mammogra\w+)?\b(?!-?\s?guid)|\busg\b(?! guid)|"
+    r"\buss\b(?! guid)|(?<![a-z] )\bus\b(?=[ ]?[+&:/,-])(?!-guid)|(?<=[+&/,;] )us\b(?!-? ?guid)|"
+    r"(?<=[+&/,;])us\b(?!-? ?guid)|\bus(?= (?:breast|axilla|"
     r"bilat|left|right|of|exam|targeted|both|lt|rt|limited|complete))|"
     r"(?<=breast )us\b|(?<=mammo & )us\b|(?<=and )us\b|(?<=\+ )us\b|\babus\b|\bechogra\w+)"
 )
@@ -31,19 +35,24 @@ _NOT_DONE = re.compile(
     r"additional|biopsy|guid\w+|screening program|in (?:19|20)\d\d|(?:19|20)\d\d\b|dated|seen on|known from|recall\w*)\b"
 )
 _DONE = re.compile(
-    r"(?P<ultrasound>\b(?:proceeded to|carried out|performed|went on to|underwent|did|undertook|followed by) (?:an? |the |bilateral |targeted )*(?:ultraso\w+|us)\b|"
+    r"(?P<ultrasound>\b(?:proceeded to|carried out|performed|went on to|underwent|did|undertook|followed by) (?:an? |the |"
+    r"bilateral |targeted )*(?:ultraso\w+|us)\b|"
     r"\b(?:targeted|directed|focused|focal|same[- ]day|limited|complete|handheld|bilateral|second[- ]look|whole breast|"
     r"high[- ]resolution|breast|right|left)(?: \w+){0,2} (?:ultraso\w+|sonogra\w+|us)\b|"
     r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|usg?)\b(?!-?\s?guid)|\b(?:us|usg|ultraso\w+|"
     r"sonogra\w+) (?:was |is )?(?:shows?|demonstrates?|reveals?|confirms?|performed|identif\w+|examination (?:shows|was)|of the|images)|"
     r"\bsonographically\b)|"
-    r"(?P<mammography>\b(?:proceeded to|carried out|performed|went on to|underwent|attended for|came for|attends for) (?:an? |the |her |his |[a-z]+ ){0,3}mammogra\w+|"
+    r"(?P<mammography>\b(?:proceeded to|carried out|performed|went on to|underwent|attended for|came for|"
+    r"attends for) (?:an? |the |her |his |[a-z]+ ){0,3}mammogra\w+|"
     r"\b(?:on|by|with) (?:the )?(?:mammogra\w+|tomosynthesis|spot compression|magnification)\b|\bmammogra\w+ (?:shows?|"
-    r"demonstrates?|reveals?|confirms?|performed)|\bmammographically\b|\bmammogra\w+ (?:(?:of|from) (?:the )?(?:same|today)|(?:is|was|were) (?:negative|normal|unremarkable|clear))|\b(?:mlo|cc) (?:and \w+ )?views?\b)|"
-    r"(?P<mri>\b(?:on|by|with) (?:the )?(?:mri|mr)\b(?! (?:finding|abnormal|lesion|mass|enhanc))|\bmri (?:shows?|demonstrates?|reveals?|confirms?))"
+    r"demonstrates?|reveals?|confirms?|performed)|\bmammographically\b|\bmammogra\w+ (?:(?:of|from) (?:the )?(?:same|today)|"
+    r"(?:is|was|were) (?:negative|normal|unremarkable|clear))|\b(?:mlo|cc) (?:and \w+ )?views?\b)|"
+    r"(?P<mri>\b(?:on|by|with) (?:the )?(?:mri|mr)\b(?! (?:finding|abnormal|lesion|mass|enhanc))|\bmri (?:shows?|"
+    r"demonstrates?|reveals?|confirms?))"
 )
 _FEATURES = re.compile(
-    r"(?P<ultrasound>complicated cysts?|simple cysts?|cm fn\b|\bn ?\+ ?\d|hypo-?echoic|anechoic|hyper-?echoic|echogenic|echotexture|isoechoic|acoustic shadow|"
+    r"(?P<ultrasound>complicated cysts?|simple cysts?|cm fn\b|\bn ?\+ ?\d|hypo-?echoic|anechoic|hyper-?echoic|echogenic|"
+    r"echotexture|isoechoic|acoustic shadow|"
     r"posterior (?:acoustic )?(?:shadow|enhancement)|taller[- ]than[- ]wide|doppler|transducer|sonographic)|"
     r"(?P<mri>background parenchymal enhancement|\bbpe\b|washout|kinetic\w*|gadolin\w+|gadobutrol|subtraction|non-?mass|t1|t2|stir|dwi|"
     r"post-?contrast|fibroglandular tissue:)|"
@@ -217,7 +226,9 @@ class Scored:
     """A finding's category that also speaks for its breast: in an impression, or where its sentence names the side."""
 
 
-_OVERALL = re.compile(r"\bexam(?:ination)?\s*[:=]\s*(?=[0-6])|\b(?:overall|final|combined|summary|highest|total|exam(?:ination)? (?:category|bi-?rads))\b")
+_OVERALL = re.compile(
+    r"\bexam(?:ination)?\s*[:=]\s*(?=[0-6])|\b(?:overall|final|combined|summary|highest|total|exam(?:ination)? (?:category|bi-?rads))\b"
+)
 
 
 def read_scores(view: View) -> list[Scored]:
@@ -225,7 +236,9 @@ def read_scores(view: View) -> list[Scored]:
     return [scored for clause in view.clauses for scored in _clause_scores(clause, view)]
 
 
-_ADVICE_AFTER = re.compile(r"\s+(?:breast\s+)?(?:diagnostic|targeted|ultraso\w+|mammo\w*|mri|spot|mag\w*|views?|biops\w+|additional|us\b|stereo\w*|mr\b)")
+_ADVICE_AFTER = re.compile(
+    r"\s+(?:breast\s+)?(?:diagnostic|targeted|ultraso\w+|mammo\w*|mri|spot|mag\w*|views?|biops\w+|additional|us\b|stereo\w*|mr\b)"
+)
 
 
 def _clause_scores(clause: Clause, view: View) -> list[Scored]:
@@ -276,10 +289,13 @@ def _clause_scores(clause: Clause, view: View) -> list[Scored]:
 
 def _speaks_for_breast(clause: Clause, sides: list[PlaceWord], view: View) -> bool:
     """A finding's category counts for its breast where the sentence names the breast, or in an impression under its heading."""
-    if any(side.value == "bilateral" and side.end - side.start < len("both breasts") for side in sides):
-        return False
     has_own = bool(view.clocks.within(clause.start, clause.end) or view.sizes.within(clause.start, clause.end))
-    return clause.role is not Role.FINDINGS or (bool(sides) and clause.label is None and not has_own)
+    names_breast = clause.side is not None or any(
+        side.value == "bilateral" or "breast" in view.text.lower[side.start : side.end + 7] for side in sides
+    )
+    if clause.role is not Role.FINDINGS and names_breast:
+        return True
+    return not has_own and (clause.role is not Role.FINDINGS or (bool(sides) and clause.label is None))
 
 
 def _inner_side(view: View, mention: CategoryMention) -> str | None:
@@ -297,7 +313,9 @@ def read_categories(scores: Sequence[Scored]) -> dict[str, Candidate]:
     values: dict[str, Candidate] = {}
     for side in ("left", "right"):
         tied = [scored for scored in scores if side in scored.sides]
-        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding]) or _by_trust([scored for scored in tied if scored.is_of_breast])
+        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding]) or _by_trust(
+            [scored for scored in tied if scored.is_of_breast]
+        )
         if chosen:
             values[f"birads_{side}"] = _worst(chosen, "category_of_side", 0.93)
     overall = _overall(scores)

@@ -26,7 +26,8 @@ _PRIOR_SIZE_AFTER = re.compile(
     r"before\b)(?!\W{0,3}\d)"
 )
 _NOT_SIZE_BEFORE = re.compile(
-    r"(?:(?:cort(?:ex|ical)\w*|skin|depths?|(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
+    r"(?:(?:cort(?:ex|ical)\w*|skin|(?<!posterior )(?<!middle )(?<!anterior )(?<!mid )(?<!third )depths?|"
+    r"(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
     r"chest wall|separated by|hil(?:um|"
     r"ar))\b[^,;.)]{0,28}|"
     r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|interval|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
@@ -118,7 +119,9 @@ def _is_lesion_size(view: View, size: Size, start: int, end: int) -> bool:
         number.start < size.end and size.start < number.end for number in view.distances.within(max(0, start - 5), end)
     ):
         return False
-    if _IS_DISTANCE_SLOT.match(lower, size.end) and any(clock.end <= size.start <= clock.end + 12 for clock in view.clocks.within(start, end)):
+    if _IS_DISTANCE_SLOT.match(lower, size.end) and any(
+        clock.end <= size.start <= clock.end + 12 for clock in view.clocks.within(start, end)
+    ):
         return False
     before = lower[max(start, size.start - 60) : size.start]
     after = lower[size.end : min(end + 1, size.end + 40)]

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from weakbox.extractors.grammar.breast.radiology_drafts import ENOUGH, Draft, agreement
+from weakbox.extractors.grammar.breast.radiology_drafts import ENOUGH, Draft, absorb, agreement, has_place
 from weakbox.extractors.grammar.breast.radiology_facts import current_sides, lesion_sizes, read_places, side_of, size_candidate
-from weakbox.extractors.grammar.breast.radiology_findings import GroupReader, absorb
+from weakbox.extractors.grammar.breast.radiology_findings import GroupReader
+from weakbox.extractors.grammar.breast.radiology_nouns import find_nouns
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
@@ -31,6 +32,15 @@ def merge_groups(readers: Sequence[GroupReader]) -> list[Draft]:
 
 def _only_announces(draft: Draft, findings: Sequence[Draft]) -> bool:
     """ "Lesion is in the left breast", "Abnormality.": a bare word for what another sentence describes, or for nothing."""
+    if draft.is_plural and not draft.is_specific and draft.get("side") == "bilateral":
+        named = [
+            other
+            for other in findings
+            if other.is_specific
+            and other.get("kind") == draft.get("kind")
+            and (other.group, other.modality) != (draft.group, draft.modality)
+        ]
+        return {"left", "right"} <= {str(other.get("side")) for other in named}
     if not draft.is_generic or draft.is_specific or draft.is_plural:
         return False
     if "side" not in draft.values and "birads" not in draft.values:
@@ -89,6 +99,8 @@ def _enough(draft: Draft) -> float:
     """A later mention without a side speaks of what is known already where its kind agrees."""
     if "side" not in draft.values and draft.role is Role.IMPRESSION:
         return 0.7
+    if draft.is_definite and "side" not in draft.values and not has_place(draft):
+        return 1.2
     return 1.6 if draft.role is Role.IMPRESSION or draft.is_linked else ENOUGH
 
 
@@ -137,6 +149,7 @@ _SHOULD_BE = re.compile(
     r"should (?:read|be|have been|state|say)|correct(?:ed|ion|ly)|amended|revised|instead|rather than|\bnot\b|in error|erroneous|"
     r"mistaken|typographical|is actually|now reads?|error"
 )
+_SAME = re.compile(r"\bthe (?:second|third|other|additional|further) (?:[a-z-]+ ){0,2}(?:lesion|mass|nodule|cyst|finding|group)\b")
 _NEW = re.compile(
     r"\b(?:additional|another|new|second|third|further|missed|not (?:previously )?(?:described|mentioned|reported)|"
     r"omitted)\b[^.;]{0,60}\b(?:lesion|mass|nodule|calcification|cyst|focus|finding|distortion|asymmetry|node)"
@@ -165,7 +178,30 @@ def read_correction(clauses: Sequence[Clause], view: View) -> Correction | None:
         chosen = side_of(right[:1], "addendum_side", 0.9)
         if chosen is not None:
             return Correction(wrong=side, right=chosen, is_whole=bool(_THROUGHOUT.search(cut)))
-    return None
+    return _wrong_side(clauses, view)
+
+
+_WRONG_BREAST = re.compile(r"\bwrong (?:side|breast|laterality)\b|\b(?:side|laterality) (?:is|was|error|incorrect|mistake)\w*\b")
+
+
+def _wrong_side(clauses: Sequence[Clause], view: View) -> Correction | None:
+    """ "Wrong side was picked. ... The mass is in the right breast.": the side named with a finding is the right one."""
+    if not any(_WRONG_BREAST.search(view.cut(clause)) for clause in clauses):
+        return None
+    named = [
+        side
+        for clause in clauses
+        if find_nouns(clause, view)
+        for side in current_sides(view, clause.start, clause.end)
+        if side.value in _TURNED
+    ]
+    if not named or len({side.value for side in named}) > 1:
+        return None
+    chosen = side_of(named[:1], "addendum_side", 0.85)
+    return None if chosen is None else Correction(wrong=_TURNED[named[0].value], right=chosen, is_whole=True)
+
+
+_TURNED = {"left": "right", "right": "left"}
 
 
 def apply_addendum(findings: list[Draft], reader: GroupReader, clauses: Sequence[Clause], view: View) -> Correction | None:
@@ -218,7 +254,7 @@ def _corrected(findings: list[Draft], draft: Draft, words: str) -> Draft | None:
     named = [finding for finding in findings if label is not None and finding.get("finding_id") == label]
     if named:
         return named[0]
-    if _NEW.search(words) and not draft.is_definite:
+    if _NEW.search(words) and not (draft.is_definite or _SAME.search(words)):
         return None
     if len(findings) == 1 and (
         draft.is_definite or "kind" not in draft.values or findings[0].get("kind") == draft.get("kind") or draft.is_generic

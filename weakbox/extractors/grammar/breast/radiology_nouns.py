@@ -70,8 +70,12 @@ _ASSOCIATED_ANY = re.compile(rf"(?:{_WITH}(?:\s+(?!(?:in|at|another|there|is|are
 _ON_OTHER_MODALITY = re.compile(
     r"\b(?:in|on|at|by) (?:the )?(?:targeted )?(?:ultraso\w+|sonogra\w+|usg?|mri|mammogra\w+)\b(?!\s*(?:,|and)\s*(?:an?|another|there)\b)"
 )
+_ONE_MORE = re.compile(r"(?:,\s*and|\band|;)\s+(?:also\s+)?an?\s+(?:[a-z-]+,?\s+){0,4}\Z")
+_AREA_OF = re.compile(r"\b(?:area|extent|span|size|region|distance|volume) of(?: the)?(?: [a-z-]+)?\s*\Z")
+_EXPLAINED = re.compile(r":\s*an?\s+(?:[a-z-]+,?\s+){0,4}\Z")
 _OTHER_VIEW_OF = re.compile(
-    r"(?:=|\b(?:correspond\w*|correlat\w*|match\w*|c/w|account\w*)\b(?: to| with| for)?)\s*(?:the )?(?:known |palpable |above )?(?:mammo\w*|sono\w*|us|mri|clinical\w*|"
+    r"(?:=|\b(?:correspond\w*|correlat\w*|match\w*|c/w|account\w*)\b(?: to| with| for)?)\s*(?:the )?(?:known |palpable |"
+    r"above )?(?:mammo\w*|sono\w*|us|mri|clinical\w*|"
     r"tomo\w*|index|screening|palpable)\s+(?:[a-z-]+\s+){0,2}$"
 )
 _APPOSED = re.compile(r",\s*(?:(?!and\b|left\b|right\b|an?\b|the\b|another\b)[a-z/-]+,?\s+){0,5}$")
@@ -84,13 +88,15 @@ _REFERRED = re.compile(
 _OWN = re.compile(r"\b(?:satellite|another|additional|second|separate|adjacent (?:smaller )?(?:satellite|second)|further|other)\b")
 _INTERPRETED = re.compile(
     r"\b(?P<sure>consistent with|compatible with|in keeping with|represent(?:s|ing|ed)|corresponds? to|corresponding to|"
-    r"correspond(?:ing)? with|\bs/o|suggestive of|suggesting|likely|probably|presumably|looks? like|consisting of|turn(?:s|ed) out to be|in favou?r of|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
+    r"correspond(?:ing)? with|\bs/o|suggestive of|suggesting|likely|probably|presumably|looks? like|consisting of|turn(?:s|"
+    r"ed) out to be|in favou?r of|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
     r"appearance of|features of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|proved|proves to be|proving|"
-    r"attributable to|due to|i\.e\.|in the sense of)\b(?:\s+(?!at\b|in\b|measuring\b)[\w/'-]+,?){0,5}\s*$"
+    r"attributable to|due to|i\.e\.|in the sense of)\b(?:\s+(?!at\b|in\b|measuring\b)[\w/'.-]+,?){0,5}\s*$"
 )
 _UNSURE = re.compile(
     r"\b(?:likely|probabl[ey]|possibl[ey]|suggest(?:s|ive of|ing)|suspicious (?:for|of)|suspicion (?:for|of)|concerning for|concern for|"
-    r"worrisome for|favou?r(?:s|ed|ing)?|may|might|could|versus|vs\.?|differential\w*|such as|or|rather|presum\w+|e\.g\.|most|"
+    r"worrisome for|favou?r(?:s|ed|ing)?|may|might|could|versus|vs\.?|differential\w*|such as|or|rather|presum\w+|e\.g\.|"
+    r"most(?! (?:compatible|consistent|in keeping|typical))|"
     r"\?|\bddx?\b|probable|presumed|risk of|rule out|exclude|evidence of|sign of|signs of|diagnosis of|to suggest|evaluation of|"
     r"evaluate)\b(?:\s+(?!at\b|in\b)[\w/'-]+,?){0,6}\s*$"
 )
@@ -99,7 +105,8 @@ _SCAR = re.compile(
     r"previous (?:surgery|excision)|excision site|surgery"
 )
 _SUSPICIOUS = re.compile(
-    r"lost (?:\w+ )?hil|hilum (?:not|lost)|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
+    r"lost (?:\w+ )?hil|hilum (?:not|lost)|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|"
+    r"abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
     r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not)|"
     r"no (?:fatty )?hilum|without (?:fatty )?hilum|absent (?:fatty )?hilum|involve\w*|bi-?rads\s?[45]|indeterminate|hypervascular"
 )
@@ -148,7 +155,7 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
         noun = _noun(hit, clause, cut, view)
         if noun is None:
             continue
-        if nouns and _is_part_of(nouns, noun, clause, cut):
+        if nouns and _is_part_of(nouns, noun, clause, cut, view):
             continue
         nouns.append(noun)
     return nouns
@@ -161,7 +168,7 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
         return None
     if kind in ("calcifications", "architectural_distortion", "cyst", "non_mass_enhancement", "mass") and _INSIDE_KNOWN.match(cut, end):
         return None
-    if _is_of_other_study(cut, start, view):
+    if _is_of_other_study(cut, start, view) or _is_queried(cut, start, end) or _is_of_skin(hit, clause, cut, view):
         return None
     if _NOTHING_REAL.match(cut, end):
         return None
@@ -183,8 +190,27 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
 
 
 _OTHER_STUDY = re.compile(
-    r"\b(?:(?P<mri>mri|mr)|(?P<mammography>mammogra\w+|mammo)|(?P<ultrasound>sonographic|ultrasound|us))[ -]+(?:detected |seen |visible |identified )?(?:[a-z-]+ )?$"
+    r"\b(?:(?P<mri>mri|mr)|(?P<mammography>mammogra\w+|mammo)|(?P<ultrasound>sonographic|ultrasound|us))[ -]+(?:detected |"
+    r"seen |visible |identified )?(?:[a-z-]+ )?$"
 )
+
+
+_QUERIED = re.compile(
+    r"(?:fibroadenomas?|papillomas?|cysts?|phyllodes|lipomas?|hamartomas?|carcinomas?|cancers?|malignanc\w+|dcis|abscess\w*|adenomas?)"
+)
+
+
+def _is_queried(cut: str, start: int, end: int) -> bool:
+    """ "?fibroadenoma" asks what the finding before is."""
+    return cut[max(0, start - 2) : start].rstrip().endswith("?") and _QUERIED.match(cut, start, end) is not None
+
+
+def _is_of_skin(hit: Hit, clause: Clause, cut: str, view: View) -> bool:
+    """ "The palpable abnormality is a sebaceous cyst": what is named so is no finding of the breast."""
+    if hit.label not in ("lesion", "mass"):
+        return False
+    others = [other for other in view.nouns.within(hit.end, clause.end) if other.label == "other"]
+    return bool(others) and _INTERPRETED.search(cut, hit.end - clause.start, others[0].start - clause.start) is not None
 
 
 def _is_of_other_study(cut: str, start: int, view: View) -> bool:
@@ -238,22 +264,31 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
 
 
 _INSIDE_KNOWN = re.compile(
-    r"[^,;.:]{0,40}?\b(?:within|in|inside|associated with|throughout|along|peripheral to)\s+(?:it|them|this|(?:the|this|that|said)\s+(?:same\s+)?"
+    r"[^,;.:]{0,40}?\b(?:within|in|inside|associated with|throughout|along|peripheral to)\s+(?:it|them|this|(?:the|this|"
+    r"that|said)\s+(?:same\s+)?"
     r"(?:mass|lesion|tumou?r|nodule|distortion|asymmetry|density|opacity|cyst|area|abnormality|known cancer|index lesion|sol))\b"
 )
 _NOTHING_REAL = re.compile(
-    r"[^;.]{0,70}?\b(?:consistent with|represent(?:s|ing)?|compatible with|in keeping with|typical of|likely|due to|attributed to|characteristic of|"
-    r"suggest(?:s|ive of|ing)|reflect(?:s|ing)?|s/o|c/w)\s+(?:an? |the )?(?:[a-z-]+ )?(?:background(?: parenchymal)? enhancement|bpe\b|(?:normal|dense|"
-    r"glandular|fibroglandular|overlapping|accessory|physiologic\w*|hormonal|superimposed|residual) (?:[a-z]+ )?(?:tissue|parenchyma|enhancement|changes?|uptake|"
-    r"structures?|gland\w*|breast)|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|skin (?:fold|lesion|mole)|"
-    r"post-?\s?(?:surgical|operative|biopsy|treatment|radiation) (?:scar|change\w*)|scar(?:ring)?\b|h(?:a)?ematoma|seroma|abscess|lymph vessels?)"
+    r"[^;.]{0,70}?\b(?:consistent with|represent(?:s|ing)?|compatible with|in keeping with|typical of|likely|due to|"
+    r"attributed to|characteristic of|"
+    r"suggest(?:s|ive of|ing)|reflect(?:s|ing)?|s/o|c/w)\s+(?:an? |"
+    r"the )?(?:[a-z-]+ )?(?:background(?: parenchymal)? enhancement|bpe\b|(?:normal|dense|"
+    r"glandular|fibroglandular|overlapping|accessory|physiologic\w*|hormonal|superimposed|residual) (?:[a-z]+ )?(?:tissue|"
+    r"parenchyma|enhancement|changes?|uptake|"
+    r"structures?|gland\w*|breast)|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|"
+    r"skin (?:fold|lesion|mole)|"
+    r"post-?\s?(?:surgical|operative|biopsy|treatment|radiation) (?:scar|change\w*)|scar(?:ring)?\b|h(?:a)?ematoma|seroma|"
+    r"abscess|lymph vessels?)"
 )
 _VESSEL = re.compile(r"\b(?:vascular|arterial|vessel\w*)\s+(?:wall\s+)?$")
 
 
 def _placed(hit: Hit, clause: Clause, view: View) -> bool:
     """Whether the clause says in which breast or where."""
-    return bool(view.sides.within(clause.start, clause.end) or view.quadrants.within(clause.start, clause.end))
+    if "elsewhere" in view.cut(clause):
+        return False
+    is_headed = clause.side is not None and not clause.is_side_titled
+    return is_headed or bool(view.sides.within(clause.start, clause.end) or view.quadrants.within(clause.start, clause.end))
 
 
 _CORTEX = re.compile(r"\bcort(?:ex|ical)[^;.\d]{0,30}(?P<value>\d{1,2}(?:[.,]\d)?)\s?mm")
@@ -282,11 +317,32 @@ def _node_kind(cut: str, start: int, end: int, *, is_in_breast: bool) -> str | N
         return "lymph_node"
     if not _SUSPICIOUS.search(before[-45:]) and not _SUSPICIOUS.search(after):
         return None
-    return None if _NORMAL.search(before) or re.match(r"[^;.]{0,50}\b(?:normal|benign|unremarkable|not (?:enlarged|suspicious|pathologic\w*|abnormal))\b", after) else "lymph_node"
+    return (
+        None
+        if _NORMAL.search(before)
+        or re.match(r"[^;.]{0,50}\b(?:normal|benign|unremarkable|not (?:enlarged|suspicious|pathologic\w*|abnormal))\b", after)
+        else "lymph_node"
+    )
 
 
-_DIAGNOSIS = re.compile(r"(?:fibroadenomas?|hamartomas?|lipomas?|papillomas?|(?:oil )?cysts?|galactoceles?|(?:lymph )?nodes?|intra-?mammary (?:lymph )?nodes?)")
-_NAMES_IT = re.compile(r"[,(-]\s*(?:(?:simple|typical|known|benign|involuting|degenerating|calcified|calcifying|old|complicated|hyalini[sz]ed|stable|classic|oil)\s+){0,2}$")
+_DIAGNOSIS = re.compile(
+    r"(?:fibroadenomas?|hamartomas?|lipomas?|papillomas?|(?:oil )?cysts?|galactoceles?|(?:lymph )?nodes?|intra-?mammary (?:lymph )?nodes?)"
+)
+_NAMES_IT = re.compile(
+    r"[,(-]\s*(?:(?:simple|typical|known|benign|involuting|degenerating|calcified|calcifying|old|complicated|hyalini[sz]ed|"
+    r"stable|classic|oil)\s+){0,2}$"
+)
+
+
+def _is_in_brackets(between: str, noun: Noun, clause: Clause, view: View) -> bool:
+    """ "A mass (histologically confirmed fibroadenoma)": brackets without a place or size explain."""
+    opened = between.rfind("(")
+    if opened < 0 or ")" in between[opened:] or _OWN.search(between, opened):
+        return False
+    start = noun.start - (len(between) - opened)
+    stop = view.text.lower.find(")", noun.end, clause.end)
+    stop = stop if stop >= 0 else clause.end
+    return not (view.clocks.within(start, stop) or view.quadrants.within(start, stop) or view.sizes.within(start, stop))
 
 
 def _named_so(between: str, noun: Noun, clause: Clause, cut: str) -> re.Match[str] | None:
@@ -297,17 +353,25 @@ def _named_so(between: str, noun: Noun, clause: Clause, cut: str) -> re.Match[st
     return _NAMES_IT.search(between)
 
 
-def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str) -> bool:
+def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str, view: View) -> bool:
     """Whether the noun only describes or names the one before it ("with calcifications", "consistent with a cyst")."""
     last = nouns[-1]
     between = cut[last.end - clause.start : noun.start - clause.start]
-    if _UNSURE.search(between) or (noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between))):
+    if (noun.is_generic and _AREA_OF.search(between)) or (last.is_definite and _EXPLAINED.search(between)):
+        return True
+    if (_UNSURE.search(between) and not _ONE_MORE.search(between)) or (
+        noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between))
+    ):
         return True
     if _ON_OTHER_MODALITY.search(between) and (last.is_generic or last.kind == noun.kind) and not _OWN.search(between):
         return True
     if noun.kind == last.kind and _NAMED_AGAIN.search(between):
         return True
-    if _OTHER_VIEW_OF.search(between) or cut[noun.end - clause.start :].lstrip().startswith("?"):
+    if (
+        _is_in_brackets(between, noun, clause, view)
+        or _OTHER_VIEW_OF.search(between)
+        or cut[noun.end - clause.start :].lstrip().startswith("?")
+    ):
         return True
     if noun.kind == last.kind and not noun.is_plural and _APPOSED.search(between) and not _SEPARATE.search(between):
         return True

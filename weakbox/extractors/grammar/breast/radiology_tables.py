@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 from weakbox.extractors.grammar.breast.radiology_assertion import GONE
 from weakbox.extractors.grammar.breast.radiology_drafts import Draft
-from weakbox.extractors.grammar.breast.radiology_facts import category_candidate, current_sides, lesion_sizes, read_places, side_of, size_candidate
-from weakbox.extractors.grammar.breast.radiology_units import Clause, View, column_of
+from weakbox.extractors.grammar.breast.radiology_facts import (
+    category_candidate,
+    current_sides,
+    lesion_sizes,
+    read_places,
+    side_of,
+    size_candidate,
+)
+from weakbox.extractors.grammar.breast.radiology_headings import column_of
+from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.text.quantities import parse_number
 
@@ -100,7 +108,9 @@ _LABEL = re.compile(r"(?:lesion|finding|nodule|mass|#)?\s*#?\s*(?P<label>\d{1,2}
 _PLAIN_SIZE = re.compile(r"\s*\d{1,3}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,3}(?:[.,]\d)?){0,2}\s*$")
 _DOTTED_HOUR = re.compile(r"(?<![\d.+])(?P<hour>1[0-2]|0?[1-9])[.](?P<minute>00|15|30|45)(?!\d|\s?[cm]m)")
 _PLAIN_HOUR = re.compile(r"\s*(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>00|30))?(?:\s*(?:h|hrs?|o'?\s?clock))?\s*$")
-_PLAIN_CATEGORY = re.compile(r"\s*(?:bi-?rads|acr|category)?\s*[:-]?\s*(?P<cat>[0-6])\s?(?P<sub>[abc])?\b")
+_PLAIN_CATEGORY = re.compile(
+    r"\s*(?:(?:mr )?(?:bi-?rads|acr|category|assessment|final|overall)\s*[:-]?\s*)*(?P<cat>[0-6])\s?(?P<sub>[abc])?\b"
+)
 _PLAIN_NUMBER = re.compile(r"\s*n?\s?\+?\s?(?P<value>\d{1,3}(?:[.,]\d)?)\s*(?P<unit>mm|cm)?\s*$")
 _SHORT_SIDES = {
     "l": "left",
@@ -195,11 +205,58 @@ def _take_kind(draft: Draft, column: str, span: tuple[int, int], view: View) -> 
             return
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelHead:
+    """A table with a column for each labelled finding ("Item | Lesion 1 | Lesion 2"), the finding's draft under each."""
+
+    drafts: tuple[Draft, ...]
+
+
+_LABEL_TITLE = re.compile(r"(?:lesion|finding|nodule|mass|target|roi)s? ?#?(?P<label>\d{1,2}|[A-H])", re.IGNORECASE)
+
+
+def read_label_head(clause: Clause, view: View, like: Draft) -> LabelHead | None:
+    """The heading row of a table whose columns are findings, or None."""
+    spans = cells_of(clause, view)
+    titles = [_LABEL_TITLE.fullmatch(view.text.text[start:end].strip(" *_:")) for start, end in spans[1:]]
+    if len(spans) < 2 or not all(titles):
+        return None
+    drafts = []
+    for match, (start, end) in zip(titles, spans[1:], strict=True):
+        assert match is not None
+        draft = Draft(
+            role=like.role, group=like.group, start=start, sentence=like.sentence, paragraph=like.paragraph, modality=like.modality
+        )
+        words = (
+            (
+                start + len(view.text.text[start:end]) - len(view.text.text[start:end].lstrip()),
+                start + len(view.text.text[start:end].rstrip()),
+            ),
+        )
+        draft.values["finding_id"] = Candidate(value=match["label"], words=words, rule="table", confidence=0.95)
+        drafts.append(draft)
+    return LabelHead(drafts=tuple(drafts))
+
+
+def read_label_row(clause: Clause, view: View, head: LabelHead) -> None:
+    """Fill the findings' drafts from a row such as "Size mm | 8 x 5 | 11 x 7 x 9"."""
+    cells = cells_of(clause, view)
+    if len(cells) != len(head.drafts) + 1:
+        return
+    title = view.text.lower[slice(*cells[0])].strip(" *_:")
+    column = column_of(title)
+    for draft, span in zip(head.drafts, cells[1:], strict=True):
+        if column is not None:
+            read_cell(draft, column, title, span, view)
+
+
 _SIDE_TITLES = {
     **dict.fromkeys(("right", "right breast", "r", "rt", "right side"), "right"),
     **dict.fromkeys(("left", "left breast", "l", "lt", "left side"), "left"),
 }
-_NOTHING = re.compile(r"\W*(?:none|nil|no\b.*|normal|absent|negative|neg|n/?a|unremarkable|nad|clear|not (?:seen|present|done|performed).*|[-\u2013]*)\W*")
+_NOTHING = re.compile(
+    r"\W*(?:none|nil|no\b.*|normal|absent|negative|neg|n/?a|unremarkable|nad|clear|not (?:seen|present|done|performed).*|[-\u2013]*)\W*"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
