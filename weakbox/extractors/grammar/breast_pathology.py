@@ -12,6 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from weakbox.extractors.extractor import abstain
+from weakbox.extractors.grammar.breast.pathology_assembly import (
+    of_columns,
+    with_bracketed_places,
+    with_columns,
+    with_common_side,
+    with_header_places,
+    with_markers_of_tumour,
+    with_members,
+    without_tables,
+)
 from weakbox.extractors.grammar.breast.pathology_case import (
     is_imaging,
     is_other_organ,
@@ -26,19 +36,7 @@ from weakbox.extractors.grammar.breast.pathology_mentions import find_mentions
 from weakbox.extractors.grammar.breast.pathology_receptors import find_receptors, settle_her2
 from weakbox.extractors.grammar.breast.pathology_sections import find_breast_passages
 from weakbox.extractors.grammar.breast.pathology_size import find_sizes
-from weakbox.extractors.grammar.breast.pathology_specimens import (
-    PLACES,
-    Entry,
-    Reader,
-    gather,
-    with_bracketed_places,
-    with_columns,
-    with_common_side,
-    with_header_places,
-    with_markers_of_tumour,
-    with_members,
-    with_stretches,
-)
+from weakbox.extractors.grammar.breast.pathology_specimens import PLACES, Entry, Reader, gather, with_stretches
 from weakbox.extractors.grammar.breast.pathology_tables import find_tables
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 from weakbox.extractors.grammar.pathology.passages import Passage
@@ -58,15 +56,18 @@ _FIELDS = tuple(field.name for field in PATHOLOGY.item)
 
 def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSection]) -> ReportExtraction:
     """What ``report`` states. Abstains on another organ's report, a radiology report, and one that says nothing of breast tissue."""
-    passages = find_breast_passages(text, sections)
+    passages, gross = find_breast_passages(text, sections)
     if is_other_organ(text.lower, passages):
         return abstain(report, ORGAN.name, SOURCE, "wrong_organ", "the report speaks of another organ")
     if is_imaging(text.lower):
         return abstain(report, ORGAN.name, SOURCE, "wrong_type", "the report speaks of images, not of tissue")
     injected = injection_spans(text.lower)
-    past = mask_past(text.lower, passages)
+    past = [*mask_past(text.lower, passages), *gross]
     reader, layout, procedure = _prepare(text, passages, [*injected, *past], injected)
-    blocks = gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)]
+    columns = of_columns(reader, reader.tables)
+    if columns:
+        reader = without_tables(reader, reader.tables)
+    blocks = columns or gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)]
     entries = with_columns(reader, with_stretches(reader, blocks, layout.stretches))
     entries = with_bracketed_places(reader, entries, layout.stretches)
     specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts))) for entry in entries]
@@ -89,7 +90,8 @@ def _with_label(entry: Entry, facts: Facts) -> Facts:
 def _prepare(
     text: Normalised, passages: Sequence[Passage], blanked: Sequence[tuple[int, int]], injected: Sequence[tuple[int, int]]
 ) -> tuple[Reader, Layout, Fact | None]:
-    words, lower = plain_print(masked(text.text, blanked)), plain_print(masked(text.lower, blanked))
+    words = plain_print(masked(text.text, blanked))
+    lower = words.lower()
     procedure = read_procedure(masked(text.lower, injected), passages)
     mentions = find_mentions(words, lower)
     tables = find_tables(lower)
@@ -97,6 +99,7 @@ def _prepare(
     reader = Reader(
         text=words,
         lower=lower,
+        tables=tables,
         mentions=mentions,
         grades=find_grades(words, lower, mentions, tables),
         receptors=find_receptors(words, lower, tables),

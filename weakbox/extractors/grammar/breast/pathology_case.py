@@ -21,7 +21,8 @@ _DIRECTLY_NOT_DONE = re.compile(r"(?<!\w)(?:for|on|at|after|following|post|befor
 _SOFT_NOT_DONE = frozenset(("for", "on", "at", "after", "following", "post", "before", "diagnostic", "no", "recent", "initial", "known"))
 _SITE_AFTER = re.compile(r"[ ]*(?:site|cavity|tract|scar|clip|marker|changes?|specimen margin|reaction|needle tract|bed)\b")
 _NOT_DONE_AFTER = re.compile(
-    r"[ ]+(?:biops\w+ )?(?:of [\w ]{0,30})?(?:is |was |are |should be |may be |to be )?(?:suggested|recommended|advised|considered|warranted|planned|required|needed|discussed|to be|should\b)"
+    r"[ ]+(?:biops\w+ )?(?:of [\w ]{0,30})?(?:is |was |are |should be |may be |to be )?(?:suggested|recommended|advised"
+    r"|considered|warranted|planned|required|needed|discussed|to be|should\b)"
 )
 _WEAK = frozenset(
     ("biopsy", "biopsies", "bx", "excision", "excisions", "resection", "cytology", "aspirate", "aspiration", "vacuum", "cores", "core")

@@ -18,7 +18,8 @@ _GRADE = re.compile(
     r"|combined|total"
     r"|final|provisional|nuclear|cytonuclear|cytologic\w*|tumou?r|who|invasive|dcis|van nuys)\b[\w\s(),&/:-]{0,40}?)?"
     rf"\bgrad(?:e|ed|ing)(?:\s*\([^()\n]{{0,45}}\))?(?:\s+(?:group|score|is|of|as|nuclear|nottingham|overall|mbr|invasive|provisional"
-    rf"|tumou?r|histolog\w+|elston|ellis|sbr|in situ))*(?:,?\s*\(?(?:of\s+)?(?:the\s+)?(?:largest|main|index|dominant|highest|worst|overall|combined)"
+    rf"|tumou?r|histolog\w+|elston|ellis|sbr|in situ))*(?:,?\s*\(?(?:of\s+)?(?:the\s+)?(?:largest|main|index|dominant|highest"
+    rf"|worst|overall|combined)"
     rf"(?:\s+(?:focus|tumou?r|lesion|area))?\)?)?[\s:=|(,.-]*(?:grade\s*)?(?P<value>{_VALUE})"
     rf"(?:(?P<to>{_TO})(?:grade\s*)?(?P<second>{_VALUE}))?"
     r"(?:\s*(?:of|out of|/)\s*(?:3|iii)\b)?"
@@ -38,7 +39,9 @@ _DIFFERENTIATED = re.compile(
 )
 _SUM = re.compile(
     r"(?<![\d+])(?P<first>[123])\s*\+\s*(?P<second>[123])\s*\+\s*(?P<third>[123])(?!\s*\+)(?:\s*=\s*(?P<sum>\d))?"
-    r"|\b(?:tubul|acin|gland)\w*(?: \w+)?\W{0,4}(?P<tubules>[123])\b[^\d\n]{1,30}(?P<nuclei>[123])\b[^\d\n]{1,25}mito\w*(?: \w+)?\W{0,4}(?P<mitoses>[123])\b"
+    r"|\b(?:tubul|acin"
+    r"|gland)\w*(?: \w+)?\W{0,4}(?P<tubules>[123])"
+    r"\b[^\d\n]{1,30}(?P<nuclei>[123])\b[^\d\n]{1,25}mito\w*(?: \w+)?\W{0,4}(?P<mitoses>[123])\b"
     r"|\b[tm]\s?(?P<t>[123])[\s,]+[pn]\s?(?P<n>[123])[\s,]+m\s?(?P<m>[123])\b"
 )
 _SCORE = re.compile(

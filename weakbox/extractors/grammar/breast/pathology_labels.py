@@ -1,4 +1,4 @@
-"""Labels of breast specimens: the marks of every pathology report, and bare ones ("I Core biopsy L breast", "1 930g") that a list confirms."""
+"""Labels of breast specimens: the marks of every pathology report, and bare ones ("I Core biopsy L breast") that a list confirms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from weakbox.extractors.grammar.pathology.labels import Label, label_of, labels_
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _MARKED = re.compile(
-    r"(?:(?<=\s)|(?<=[\"'(\[]))(?P<noun>(?i:specimens?|parts?|pots?|containers?|samples?|preparations?|jars?)[ \t]+(?:(?i:no\.?|#)[ \t]*)?)?(?P<open>[(\[])?"
+    r"(?:(?<=\s)|(?<=[\"'(\[]))(?P<noun>(?i:specimens?|parts?|pots?|containers?|samples?|preparations?|jars?)[ \t]+(?:(?i:no\.?"
+    r"|#)[ \t]*)?)?(?P<open>[(\[])?"
     r"(?P<ids>[A-Z]|\d{1,2}|[IVX]{2,4}|[a-z](?=\)))(?P<close>[)\]]|[.:](?!\d))(?=[ \t]*\S)"
 )
 _BARE = re.compile(
@@ -31,7 +32,8 @@ _NUMBERED_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _SITE_FOLLOWS = re.compile(
-    r"[ \t]*[\"']?(?:(?i:left|right|lt|rt|breast|axill\w+|sentinel|lymph|nodes?|sln\w*|(?:additional|revised|new|further|final|re-?excision)"
+    r"[ \t]*[\"']?(?:(?i:left|right|lt|rt|breast|axill\w+|sentinel|lymph|nodes?|sln\w*|(?:additional|revised|new|further|final"
+    r"|re-?excision)"
     r"|(?:superior|inferior|medial|lateral|anterior|posterior|deep|superficial)\b|margins?|shav\w+|skin|nipple|cavity|core|cores|fna\w*"
     r"|wle|lumpectomy|mastectomy|excision|biops\w+|stereo\w*|ultrasound|us[- ]guided|vab|slnb|mri|completion|axilla|internal mammary|int)\b"
     r"|[RL]\b)"

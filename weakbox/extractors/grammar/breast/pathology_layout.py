@@ -21,7 +21,8 @@ _NAMING = ((Role.DIAGNOSIS, Role.SPECIMEN_LIST, Role.SYNOPTIC), (Role.MICROSCOPY
 _HEAD = 90
 _LONGEST_UNIT = 600
 _ASIDE = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?:results?\s+(?:of|for)\s+)?(?P<words>(?:hormone\s+)?receptor\w*\b|(?:(?:breast|tumou?r)\s+)?(?:bio-?\s?markers?|markers?|prognostic|predictive|hormone)\b"
+    r"(?:^|(?<=\n))[ \t]*(?:[-*•>#]\s*)?(?:results?\s+(?:of|for)\s+)?(?P<words>(?:hormone\s+)?receptor\w*\b|(?:(?:breast"
+    r"|tumou?r)\s+)?(?:bio-?\s?markers?|markers?|prognostic|predictive|hormone)\b"
     r"|immuno\w*|ihc\b|repeat\s+(?:ihc|immuno\w*)"
     r"|ancillary|supplement\w*|special\s+studies|additional\s+studies|molecular|fish\b|ish\b|er\b|er/pr|pr\b|pgr\b|o?estrogen"
     r"|progest\w+|her-?2|c-?erb|ki-?67|(?:patholog\w+\s+)?(?:tnm|stage|staging)"
@@ -247,7 +248,8 @@ def _without_paragraphs_of_others(lower: str, block: Block) -> Block:
 
 
 _OTHERS_LINE = re.compile(
-    r"\n[ \t]*(?:[-*•]\s*)?(?P<words>[^\n.]{0,60}?(?:\b(?:specimen|part|pot|site|block|in|at|from|on|for|of)\s*#?|#|\()\s*(?P<id>[a-z](?=\d{0,2}\b)|\d{1,2}|[ivx]{1,4})\d{0,2}\b(?![.,]\d|\s?(?:mm|cm|%))"
+    r"\n[ \t]*(?:[-*•]\s*)?(?P<words>[^\n.]{0,60}?(?:\b(?:specimen|part|pot|site|block|in|at|from|on|for|of)\s*#?|#"
+    r"|\()\s*(?P<id>[a-z](?=\d{0,2}\b)|\d{1,2}|[ivx]{1,4})\d{0,2}\b(?![.,]\d|\s?(?:mm|cm|%))"
     r"[\w ]{0,3}\)?\s*(?::|=|-\s|(?:is|are|was|were|shows?|measures?|has|have)\b))"
 )
 

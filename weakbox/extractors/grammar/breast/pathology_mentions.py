@@ -206,7 +206,8 @@ _NEGATED_BEFORE = re.compile(rf"(?<!\w)(?<!\w-){any_of(_SCOPE['negated_before'])
 _ENDS_NEGATION = re.compile(rf"(?<!\w){any_of(_SCOPE['ends_negation'])}(?!\w)|\s-\s")
 _NEGATED_AFTER = re.compile(
     r"[^\S\n]*(?:\([^()\n]{0,25}\)[^\S\n]*|(?:cells?|component|foci|glands|deposits?|tissue|or [\w -]{1,40}|and [\w -]{1,40})[^\S\n]*){0,2}"
-    rf"(?:[:=|]\s*|[^\S\n]-[^\S\n]|\t[^\S\n]*|-[^\S\n])?(?:(?:is|are|was|were|has been|have been)\s+)?{any_of(_SCOPE['negated_after'])}(?!\w)"
+    rf"(?:[:=|]\s*|[^\S\n]-[^\S\n]|\t[^\S\n]*|-[^\S\n])?(?:(?:is|are|was|were|has been"
+    rf"|have been)\s+)?{any_of(_SCOPE['negated_after'])}(?!\w)"
 )
 _ASSERTED_AFTER = re.compile(rf"[^.;:,\n]{{0,30}}?\b{any_of(_SCOPE['asserted_after'])}(?!\w)")
 _UNCERTAIN_BEFORE = re.compile(rf"(?:(?<!\w){any_of(_SCOPE['uncertain_before'])}(?!\w)[^.;\n]{{0,60}}|\?\s*)\Z")

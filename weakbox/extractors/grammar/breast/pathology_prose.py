@@ -14,14 +14,16 @@ from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _SENTENCE = re.compile(
     r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?P<subject>[^.;\n]{3,150}?)(?P<verb>\b(?:shows?|reveals?|contains?|demonstrates?|consists?|discloses?"
-    r"|includes?|comprises?|is|are|was|were|yield(?:s|ed)?|has|have|had|showed|revealed|contained|come|came)\b|:(?!\d)|[ ]-{1,2}[ ]|,[ ]there)"
+    r"|includes?|comprises?|is|are|was|were|yield(?:s|ed)?|has|have|had|showed|revealed|contained|come|came)\b|:(?!\d)"
+    r"|[ ]-{1,2}[ ]|,[ ]there)"
 )
 _NEXT = re.compile(r"\b(?:second|third|fourth|other|separate(?:ly)?|additional|remaining|further|contralateral|another|opposite|also)\b")
 _TISSUE = re.compile(
     r"\b(?:specimens?|cores?|biops(?:y|ies)|samples?|nodes?|sections?|margins?|shav\w+|breasts?|aspirat\w+|smears?|excision|axilla\w*|lumpectomy|tissue|fna\w*|mass|lesion|nodule)\b"
 )
 _NOT_A_SUBJECT = re.compile(
-    r"\b(?:carcinoma|dcis|tumou?r|margins? (?:is|are)|invasive|which|that|it|immuno\w*|er|pr|her-?2|receptors?|calcifications?|clinical\w*|history|previous|prior)\b"
+    r"\b(?:carcinoma|dcis|tumou?r|margins? (?:is|are)|invasive|which|that|it|immuno\w*|er|pr|her-?2|receptors?|calcifications?"
+    r"|clinical\w*|history|previous|prior)\b"
 )
 
 

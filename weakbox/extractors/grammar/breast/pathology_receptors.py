@@ -72,7 +72,8 @@ _HORMONE_VALUE = re.compile(
     r"|(?P<percent>(?:>|~|≥|approx\w*\.?|about|<)?\s*\d{1,3}(?:[.,]\d+)?\s*(?:(?:-|to)\s*\d{1,3}\s*)?(?:%|per ?cent))"
     r"|(?:(?:modified\s+)?(?:allred|quick|q)?[\s-]*(?:total\s+)?score|allred|quick|irs|remmele|h[- ]?score|histo-?score|ts"
     r"|qs)\W{0,4}(?:is|of|score|total|\(|:)?\W{0,3}(?P<score>\d{1,3})(?:\s*(?:/|of|out of)\s*\d{1,3})?"
-    r"|(?P<allred>(?<![\d.,])[0-8])(?:\s*\([\d\s+=]{1,9}\))?\s*(?:/|of|out of)\s*(?:8|7)\b|(?P<irs>\d{1,2})\s*/\s*12\b|(?P<h>\d{1,3})\s*/\s*300\b"
+    r"|(?P<allred>(?<![\d.,])[0-8])(?:\s*\([\d\s+=]{1,9}\))?\s*(?:/|of|out of)\s*(?:8|7)\b|(?P<irs>\d{1,2})\s*/\s*12\b"
+    r"|(?P<h>\d{1,3})\s*/\s*300\b"
     r"|(?P<plus>\(\s*\++\s*(?:ve)?\s*\)|\+\s?ve\b|(?<![\d+])\++(?![\d+])|\d\+(?!\d))|(?P<minus>\(\s*-+\s*(?:ve)?\s*\)|-\s?ve\b|(?<![\w-])-(?=[\s]*(?:[,;/.)\n]|$))"
     r"|(?<=\w)-(?=[\s,;/.)\n]|$))"
 )

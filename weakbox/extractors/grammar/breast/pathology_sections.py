@@ -54,7 +54,8 @@ _BY_WORD = {
     "CLIN": SectionKind.CLINICAL_INFORMATION,
 }
 _SHORT_HEADINGS = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|outcome|plan|microscopic exam(?:ination)?\s*/\s*diagnosis|referral|answer|reply|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
+    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|outcome|plan|microscopic exam(?:ination)?\s*/\s*diagnosis|referral|answer|reply"
+    r"|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
     r"|reason for amendment)[ \t]*:"
 )
 _MARKER_HEADINGS = re.compile(

@@ -42,7 +42,8 @@ _NODE_COUNT = re.compile(
 )
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
 _SHORT_SIDE = re.compile(
-    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*|lymph|nodes?|wle|lumpectomy"
+    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*"
+    r"|lymph|nodes?|wle|lumpectomy"
     r"|mastectomy|mx\b|core|bx|biops\w+|excision|hook-?wire|wire|vab\w*|vae|fna\w*|cavity|(?:sup|inf|med|lat|ant|post|int)\b\.?"
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"

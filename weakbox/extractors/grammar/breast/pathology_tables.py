@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from weakbox.extractors.grammar.pathology.facts import TextRange
 
@@ -45,7 +46,7 @@ _PLACE = re.compile(r"\b(?:left|right|lt|rt|o'?clock|uoq|uiq|loq|liq|\d{1,2}:\d\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What a table says under ``key`` at ``start:end``. ``owner`` is the identifier or the words of its column's specimen, None in a row."""
+    """What a table says under ``key`` at ``start:end``. ``owner`` is the identifier or the words of the specimen of its column or row."""
 
     key: str
     start: int
@@ -98,7 +99,7 @@ def _cells(lower: str, start: int, end: int) -> list[TextRange]:
 def _between_bars(lower: str, start: int, end: int) -> list[TextRange]:
     """The cells of a line with bars, empty ones too, so that columns stay in place."""
     marks = [start - 1, *(position for position in range(start, end) if lower[position] == "|"), end]
-    cells = [_stripped(lower, first + 1, last) for first, last in zip(marks[:-1], marks[1:], strict=True)]
+    cells = [_stripped(lower, first + 1, last) for first, last in pairwise(marks)]
     cells = cells[1:] if cells and cells[0][0] >= cells[0][1] else cells
     return cells[:-1] if cells and cells[-1][0] >= cells[-1][1] else cells
 
