@@ -179,7 +179,12 @@ def _cause(error: Exception) -> str:
 def _fuse(outcomes: Sequence[ReportExtraction | ExtractionFailure], config: Config) -> ReportExtraction | ExtractionFailure:
     from weakbox.extractors.fusion import fuse
 
-    return fuse(outcomes, _parameters(config).labels)
+    fused = fuse(outcomes, _parameters(config).labels)
+    if isinstance(fused, ExtractionFailure):
+        return fused
+    unread = [outcome for outcome in outcomes if isinstance(outcome, ExtractionFailure)]
+    flags = (Flag(path="", code="extractor_failed", detail=f"{outcome.extractor}: {outcome.cause}") for outcome in unread)
+    return replace(fused, flags=(*fused.flags, *flags))
 
 
 def with_status(extraction: ReportExtraction, review_below: float, thresholds: Mapping[str, float | None]) -> ReportExtraction:

@@ -485,6 +485,35 @@ def annotate(
 
 
 @app.command()
+def tune(
+    gold: Annotated[Path, typer.Option(help="Reviewed reports: gold .yaml or .jsonl, or a folder of them.")],
+    model: Annotated[str, typer.Option(help="Folder of an instruct model, or its name in the local Hugging Face cache.")],
+    output: Annotated[Path, typer.Option(help="New folder for the adapter, the merged model and its card.")],
+    exclude: Annotated[list[Path] | None, typer.Option(help="Gold reports kept for testing; refused as training text. Repeatable.")] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 2e-4,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
+    longest: Annotated[int, typer.Option(min=64, help="Tokens of prompt and answer; longer examples are left out.")] = 8192,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Make a site's own small model: tune one on reviewed reports (LoRA). The output folder serves as `local.model`."""
+    with errors_for_users(debug):
+        import llm
+        from weakbox.evaluation.gold import read_gold
+        from weakbox.evaluation.tuning import examples_of
+
+        made = examples_of(read_gold(gold), [entry for path in exclude or () for entry in read_gold(path)])
+        typer.echo(f"{len(made.examples)} reports, {made.values} values with their words", err=True)
+        typer.echo(f"left out: {made.reports_left_out} reports, {made.values_left_out} values without words that state them", err=True)
+        chosen = {"epochs": epochs, "learning_rate": learning_rate, "rank": rank, "longest": longest, "seed": seed, "device": device}
+        card = llm.tune_model(made.examples, llm.TuneOptions.model_validate({"model": model, "output": output, **chosen}))
+        typer.echo(json.dumps(card["loss"]))
+        typer.echo(f"written: {output / 'model'}")
+
+
+@app.command()
 def configuration(
     output: Annotated[Path, typer.Option(help="Markdown page to write.")] = Path("docs/configuration.md"),
 ) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks import export_case, indexing, reading, workload
+from benchmarks import export_case, indexing, language_models, reading, workload
 from benchmarks.measured import Figure, machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +33,7 @@ def figures(scale: float) -> Iterator[Figure]:
     counts = {"radiology": 12_000, "pathology": 4_000, "targets": 600, "studies": 1_900, "series": 31_000}
     yield from workload.measure(**{name: int(count * scale) for name, count in counts.items()})
     yield from reading.measure(int(3_000 * scale))
+    yield from language_models.measure(int(2_000 * scale))
     yield from indexing.measure(int(30_000 * scale))
     with tempfile.TemporaryDirectory() as name:
         yield from export_case.measure(_finished_run(Path(name)))

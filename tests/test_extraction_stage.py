@@ -245,8 +245,11 @@ def test_many_reports_in_two_processes_give_the_same_bytes(tmp_path: Path) -> No
     assert len(read_lines(tmp_path / "out1.jsonl")) == count
 
 
+ITALIAN = "Nella zona periferica di sinistra si osserva una lesione sospetta di 12 mm con restrizione della diffusione, PI-RADS 4."
+
+
 def test_a_language_without_words_is_abstained_from_and_says_so() -> None:
-    report = Report(report_id="R", patient_id=None, report_type=ReportType.RADIOLOGY, text="Herd links, PI-RADS 4.", language="xx")
+    report = Report(report_id="R", patient_id=None, report_type=ReportType.RADIOLOGY, text=ITALIAN, language="it")
     outcome = extraction.extract_report(report, extraction.Config())
     assert isinstance(outcome, ReportExtraction)
     assert outcome.status is ExtractionStatus.ABSTAINED

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import extraction
 from weakbox.evaluation.gold import read_gold
 from weakbox.evaluation.worklist import signature, worklist, write_worklist
+from weakbox.records.errors import InputError
 from weakbox.records.extraction import ExtractionFailure, ReportExtraction
 from weakbox.records.report import Report, ReportType
 
@@ -51,8 +54,12 @@ def test_some_reports_are_drawn_although_nothing_is_unsure() -> None:
 def test_what_is_written_is_gold_with_the_text_unchanged(tmp_path: Path) -> None:
     text = "PROSTATE MRI\n\tcolumns  |  kept\n" + SURE + "\n  indented: \u00e9\u00df\n"
     report, outcome = read("a", text)
-    write_worklist(worklist([(report, outcome)], 1), tmp_path / "list.yaml")
-    (entry,) = read_gold(tmp_path / "list.yaml")
+    path = tmp_path / "list.yaml"
+    write_worklist(worklist([(report, outcome)], 1), path)
+    with pytest.raises(InputError, match="no gold reports"):
+        read_gold(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("state: to_do", "state: done"), encoding="utf-8")
+    (entry,) = read_gold(path)
     assert entry.report.text == text
     assert entry.body["lesions"][0]["pirads"] == 4
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from weakbox.evaluation.gold import GoldReport
-from weakbox.evaluation.scores import nested
+from weakbox.extractors.agreement import nested
 from weakbox.records.report import ReportType
 
 EPSILON = {"exam.prostate_volume_ml": 4.0, "exam.psa_ng_ml": 0.4, "exam.psa_density": 0.04}

@@ -30,19 +30,26 @@ def read_answers(path: Path) -> dict[str, dict[str, Any]]:
     """An extraction's output by report.
 
     Raises:
-        InputError: no such file, or a line that is not the contract's object.
+        InputError: no such file, a line that is not the contract's object, or a report that is answered twice.
     """
     if not path.is_file():
         msg = f"{path}: no such file; expected what extraction.py --output wrote"
         raise InputError(msg)
-    answers = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    answers: dict[str, dict[str, Any]] = {}
+    # a JSON string may hold U+2028 and its like, which end a line for str.splitlines and not for JSON Lines
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
         try:
             answer = json.loads(line)
-            answers[str(answer["report_id"])] = answer
+            report_id = str(answer["report_id"])
         except (json.JSONDecodeError, KeyError, TypeError):
             msg = f"{path}, line {number}: not an extraction; expected an object with report_id"
             raise InputError(msg) from None
+        if report_id in answers:
+            msg = f"{path}, line {number}: this report was answered on an earlier line; every report has one line"
+            raise InputError(msg)
+        answers[report_id] = answer
     return answers
 
 
@@ -52,7 +59,7 @@ def paired(gold: Sequence[GoldReport], answers: Mapping[str, Mapping[str, Any]])
 
 
 def print_evaluation(pairs: Sequence[Pair], by: Iterable[str], *, errors: int, page: Path | None, figures: Path | None) -> None:
-    """Tables on the terminal; the page and the figures where they are asked for."""
+    """Tables on the terminal; the page (which holds report text) and the figures where they are asked for."""
     console = Console(width=None if Console().is_terminal else 140)
     for name in by:
         console.print(_table(f"by {name}", score(pairs, GROUPS[name])))

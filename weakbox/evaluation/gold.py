@@ -3,6 +3,7 @@
 A YAML file is a list of reports:
 
     - id: northfield-03
+      state: done                   # entries of a worklist that are still `to_do` are no gold and are left out
       hospital: northfield          # style of writing
       difficulty: hard              # easy, medium or hard
       report_type: radiology
@@ -32,6 +33,7 @@ from weakbox.records.record import record
 from weakbox.records.report import Report, ReportType
 from weakbox.runtime.nearest import nearest_name
 
+TO_DO = "to_do"
 LISTS = (FieldKind.CHOICES, FieldKind.NUMBERS)
 
 
@@ -49,58 +51,103 @@ def read_gold(path: Path) -> tuple[GoldReport, ...]:
     """The gold reports of a file, or of every ``.yaml`` and ``.jsonl`` file of a folder, in the order of names.
 
     Raises:
-        InputError: no such path, an unreadable file, an unknown field (the nearest is named), a repeated id.
+        InputError: no such path, an unreadable file, an unknown type, organ or field (the nearest is named), a repeated id.
     """
     if not path.exists():
         msg = f"{path}: no such file or folder; expected gold reports as .yaml or .jsonl"
         raise InputError(msg)
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".jsonl"))
-    gold = [entry for file in files for entry in _read_file(file)]
-    seen: set[str] = set()
-    for entry in gold:
-        if entry.report.report_id in seen:
-            msg = f"{path}: gold report {entry.report.report_id!r} is there twice; every id must be its own"
+    gold: list[GoldReport] = []
+    places: dict[str, str] = {}
+    for place, entry in (found for file in files for found in _read_file(file)):
+        first = places.setdefault(entry.report.report_id, place)
+        if first != place:
+            msg = f"{place}: its id is that of {first}; every gold report has an id of its own"
             raise InputError(msg)
-        seen.add(entry.report.report_id)
+        gold.append(entry)
     if not gold:
         msg = f"{path}: no gold reports; expected .yaml or .jsonl files with some"
         raise InputError(msg)
     return tuple(gold)
 
 
-def _read_file(path: Path) -> Iterator[GoldReport]:
+def _read_file(path: Path) -> Iterator[tuple[str, GoldReport]]:
+    """The reports of a file, each with its place for messages. No message quotes the file: it holds report text."""
+    for number, row in enumerate(_rows(path), 1):
+        place = f"{path}, entry {number}"
+        if not isinstance(row, Mapping):
+            msg = f"{place}: expected a mapping with id, report_type, organ, text and gold"
+            raise InputError(msg)
+        yield place, _gold_report(row, place)
+
+
+def _rows(path: Path) -> list[Any]:
     try:
-        rows = _rows(path)
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
-        msg = f"{path}: cannot be read: {type(error).__name__} {getattr(error, 'problem_mark', '') or ''}"
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({type(error).__name__}); expected gold reports as UTF-8 text"
         raise InputError(msg) from None
-    for number, row in enumerate(rows, 1):
-        yield _gold_report(row, f"{path}, entry {number}")
+    return _json_rows(text, path) if path.suffix == ".jsonl" else _yaml_rows(text, path)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    return list(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or ())
+def _json_rows(text: str, path: Path) -> list[Any]:
+    rows = []
+    # a JSON string may hold U+2028 and its like, which end a line for str.splitlines and not for JSON Lines
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            msg = f"{path}, line {number}: cannot be read: {type(error).__name__}; expected one JSON object a line"
+            raise InputError(msg) from None
+    return rows
+
+
+def _yaml_rows(text: str, path: Path) -> list[Any]:
+    try:
+        rows = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        msg = f"{path}{where}: cannot be read: {type(error).__name__}; expected a YAML list of gold reports"
+        raise InputError(msg) from None
+    if not isinstance(rows, list | None):
+        msg = f"{path}: expected a YAML list of gold reports, got {type(rows).__name__}"
+        raise InputError(msg)
+    return rows or []
 
 
 def _gold_report(row: Mapping[str, Any], place: str) -> GoldReport:
     identifier = row.get("id", row.get("report_id"))
-    for name in ("report_type", "organ", "text", "gold"):
-        if name not in row or identifier is None:
-            msg = f"{place}: no {name if identifier is not None else 'id'}"
+    if identifier is None:
+        msg = f"{place}: no id"
+        raise InputError(msg)
+    for name, kind in (("report_type", str), ("organ", str), ("text", str), ("gold", Mapping)):
+        if not isinstance(row.get(name), kind):
+            msg = (
+                f"{place}: no {name}"
+                if row.get(name) is None
+                else f"{place}: {name} is {type(row[name]).__name__}, expected {kind.__name__}"
+            )
             raise InputError(msg)
     report = Report(
         report_id=str(identifier),
         patient_id=None,
-        report_type=ReportType(row["report_type"]),
+        report_type=_report_type(row["report_type"], place),
         text=row["text"],
         organ=row["organ"],
         language=row.get("language", "en"),
     )
-    body = whole_body(row["gold"], shape_of(row["organ"], report.report_type), f"{place} ({identifier})")
+    body = whole_body(row["gold"], shape_of(row["organ"], report.report_type), place)
     return GoldReport(report=report, body=body, hospital=str(row.get("hospital", "")), difficulty=str(row.get("difficulty", "")))
+
+
+def _report_type(word: str, place: str) -> ReportType:
+    if word not in set(ReportType):
+        msg = f"{place}: report_type is none of {', '.join(ReportType)}"
+        raise InputError(msg)
+    return ReportType(word)
 
 
 def whole_body(compact: Mapping[str, Any], shape: ReportShape, place: str) -> dict[str, Any]:

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from weakbox.evaluation.gold import GoldReport
-from weakbox.evaluation.scores import align, is_empty, nested, same
+from weakbox.extractors.agreement import align, is_empty, nested, same_value
 from weakbox.extractors.contract import shape_of
+from weakbox.extractors.risk_control import coverage_at_risk, expected_calibration_error
 from weakbox.records.record import record
-
-BINS = 10
-RISK = 0.01
 
 
 @record
@@ -43,45 +38,22 @@ def judged_values(pairs: Iterable[tuple[GoldReport, Mapping[str, Any]]]) -> list
                 if not f.is_internal
             ]
         found += [
-            Judged(report_id=gold.report.report_id, field=name, confidence=confidences.get(path, 0.0), is_right=same(value, truth))
+            Judged(report_id=gold.report.report_id, field=name, confidence=confidences.get(path, 0.0), is_right=same_value(value, truth))
             for name, path, value, truth in leaves
             if not is_empty(value)
         ]
     return found
 
 
-def expected_calibration_error(confidences: NDArray[np.float64], rights: NDArray[np.bool_], bins: int = BINS) -> float:
-    """Mean gap between confidence and accuracy over ``bins`` bins of equal counts.
-
-    >>> float(expected_calibration_error(np.array([1.0, 1.0]), np.array([True, False])))
-    0.5
-    """
-    order = np.argsort(confidences, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [abs(confidences[part].mean() - rights[part].mean()) * len(part) for part in parts]
-    return float(sum(gaps) / max(len(order), 1))
-
-
-def coverage_at_risk(confidences: NDArray[np.float64], rights: NDArray[np.bool_], risk: float = RISK) -> float:
-    """The largest share of values, the surest first and ties together, whose error rate is at most ``risk``."""
-    order = np.argsort(-confidences, kind="stable")
-    wrong = np.cumsum(~rights[order])
-    ends = np.append(np.diff(confidences[order]) != 0, True)
-    counts = np.arange(1, len(order) + 1)
-    allowed = counts[ends & (wrong <= risk * counts)]
-    return float(allowed.max(initial=0) / max(len(order), 1))
-
-
 def reliability(pairs: Sequence[tuple[GoldReport, Mapping[str, Any]]]) -> dict[str, float]:
     """The figures over all emitted values, and over the reports whose status is ok."""
     judged = judged_values(pairs)
-    confidences = np.array([value.confidence for value in judged], dtype=np.float64)
-    rights = np.array([value.is_right for value in judged], dtype=np.bool_)
+    confidences, rights = [value.confidence for value in judged], [value.is_right for value in judged]
     accepted = {gold.report.report_id for gold, answer in pairs if answer.get("status") == "ok"}
     kept = [value.is_right for value in judged if value.report_id in accepted]
     return {
         "expected calibration error of field confidences": expected_calibration_error(confidences, rights),
         "coverage of values at 1 % risk": coverage_at_risk(confidences, rights),
         "share of reports accepted without review": len(accepted) / max(len(pairs), 1),
-        "accuracy of values in accepted reports": float(np.mean(kept)) if kept else 1.0,
+        "accuracy of values in accepted reports": sum(kept) / len(kept) if kept else 1.0,
     }

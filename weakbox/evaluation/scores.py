@@ -8,26 +8,24 @@ Items are aligned one-to-one by their identity fields first. A wrong value count
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from weakbox.evaluation.gold import GoldReport
+from weakbox.extractors.agreement import align, is_empty, nested, same_value
 from weakbox.extractors.contract import shape_of
-from weakbox.organs.organ import ReportShape
+from weakbox.organs.organ import Field, ReportShape
 from weakbox.records.record import record
 
-MINIMUM_AGREEMENT = 0.34
-RELATIVE_TOLERANCE = 0.005
 NOT_SCORED = frozenset({"max_diameter_mm", "finding_id"})
 """The contract's scorer leaves these out: one follows from the size, the other is not always a label."""
 
 
 class ErrorKind(StrEnum):
+    """What is wrong with a leaf or an item."""
+
     MISSED = "missed"
     INVENTED = "invented"
     WRONG = "wrong"
@@ -102,53 +100,17 @@ def f1(right: int, invented: int, missed: int) -> float:
     return 2 * right / total if total else 1.0
 
 
-def is_empty(value: Any) -> bool:
-    """Whether a leaf states nothing."""
-    return value is None or value == [] or value == ""
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equal as the contract's scorer has it: numbers within half a percent, lists as sets, words without case."""
-    if is_empty(left) or is_empty(right):
-        return is_empty(left) and is_empty(right)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return abs(left - right) <= max(RELATIVE_TOLERANCE * abs(right), 1e-6)
-    if isinstance(left, list) and isinstance(right, list):
-        if all(isinstance(member, int | float) for member in left + right):
-            return len(left) == len(right) and all(same(a, b) for a, b in zip(sorted(left), sorted(right), strict=True))
-        return set(left) == set(right)
-    return str(left).strip().lower() == str(right).strip().lower()
-
-
-def align(expected: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]], weights: Mapping[str, int]) -> list[tuple[int, int]]:
-    """Pairs (expected, got) of the best one-to-one assignment, kept where a third of the identity agrees."""
-    if not expected or not got:
-        return []
-    score = np.array([[_agreement(e, i, g, j, len(got), weights) for j, g in enumerate(got)] for i, e in enumerate(expected)])
-    rows, columns = linear_sum_assignment(-score)
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if score[i, j] >= MINIMUM_AGREEMENT]
-
-
-def _agreement(expected: Mapping[str, Any], i: int, got: Mapping[str, Any], j: int, count: int, weights: Mapping[str, int]) -> float:
-    stated = {name: weight for name, weight in weights.items() if not is_empty(expected.get(name))}
-    agreed = sum(weight for name, weight in stated.items() if same(got.get(name), expected.get(name)))
-    return (agreed + 1e-3 * (count - abs(i - j))) / (sum(stated.values()) or 1)
-
-
-def score(pairs: Iterable[tuple[GoldReport, Mapping[str, Any]]], group: Any = None) -> dict[str, Score]:
-    """Scores by group; ``group`` names the group of a gold report (default: its kind)."""
-    scores: dict[str, Score] = {}
-    name_of = group or kind_of
-    for gold, answer in pairs:
-        score_report(gold, answer, scores.setdefault(name_of(gold), Score()))
-    return scores
-
-
 def kind_of(gold: GoldReport) -> str:
     """``radiology/prostate`` and so on."""
     return f"{gold.report.report_type.value}/{gold.report.organ}"
+
+
+def score(pairs: Iterable[tuple[GoldReport, Mapping[str, Any]]], group: Callable[[GoldReport], str] = kind_of) -> dict[str, Score]:
+    """Scores by group; ``group`` names the group of a gold report."""
+    scores: dict[str, Score] = {}
+    for gold, answer in pairs:
+        score_report(gold, answer, scores.setdefault(group(gold), Score()))
+    return scores
 
 
 def score_report(gold: GoldReport, answer: Mapping[str, Any], total: Score) -> None:
@@ -165,60 +127,81 @@ def score_report(gold: GoldReport, answer: Mapping[str, Any], total: Score) -> N
     total.leaves += leaves
 
 
+@record
+class _Leaf:
+    """One field of the examination or of an item, as expected and as read."""
+
+    name: str
+    label: str
+    """The field's name for counting, without the item's place."""
+    path: str
+    expected: Any
+    got: Any
+
+
 def report_errors(gold: GoldReport, answer: Mapping[str, Any], shape: ReportShape, total: Score) -> Iterator[Error]:
     """Every wrong leaf and item of one report; ``total`` counts as it goes."""
-    core = frozenset(shape.core)
-    for name in (f.name for f in shape.exam if not f.is_internal):
-        yield from _leaf_errors(gold, name, name, nested(gold.body, name), nested(answer, name), core, total)
+    leaves = [_Leaf(name=n, label=n, path=n, expected=nested(gold.body, n), got=nested(answer, n)) for n in _public(shape.exam)]
     expected, got = list(gold.body.get(shape.item_kind) or ()), list(answer.get(shape.item_kind) or ())
-    paired = align(expected, got, shape.identity)
-    partner = dict(paired)
-    rows: list[tuple[Mapping[str, Any], Mapping[str, Any], int | None]] = [(expected[i], got[j], j) for i, j in paired]
-    rows += [(item, {}, None) for i, item in enumerate(expected) if i not in partner]
-    rows += [({}, item, j) for j, item in enumerate(got) if j not in partner.values()]
-    total.items_right += len(paired)
-    total.items_missed += len(expected) - len(paired)
-    total.items_invented += len(got) - len(paired)
-    for gold_item, item, position in rows:
+    pairs = align(expected, got, shape.identity)
+    total.items_right += len(pairs)
+    total.items_missed += len(expected) - len(pairs)
+    total.items_invented += len(got) - len(pairs)
+    for gold_item, item, position in _rows(expected, got, pairs):
+        place = shape.item_kind if position is None else f"{shape.item_kind}[{position}]"
         if not gold_item or not item:
             kind = ErrorKind.ITEM_INVENTED if item else ErrorKind.ITEM_MISSED
-            path = shape.item_kind if position is None else f"{shape.item_kind}[{position}]"
-            yield Error(report_id=gold.report.report_id, kind=kind, field=shape.item_kind, path=path, is_core=True)
-        for name in (f.name for f in shape.item if not f.is_internal and f.name not in NOT_SCORED):
-            path = f"{shape.item_kind}.{name}" if position is None else f"{shape.item_kind}[{position}].{name}"
-            yield from _leaf_errors(gold, name, path, gold_item.get(name), item.get(name), core, total, f"{shape.item_kind}.{name}")
+            yield Error(report_id=gold.report.report_id, kind=kind, field=shape.item_kind, path=place, is_core=True)
+        leaves += [
+            _Leaf(name=n, label=f"{shape.item_kind}.{n}", path=f"{place}.{n}", expected=gold_item.get(n), got=item.get(n))
+            for n in _public(shape.item)
+            if n not in NOT_SCORED
+        ]
+    for leaf in leaves:
+        kind_of_error = _counted(leaf, total)
+        if kind_of_error is not None:
+            yield Error(
+                report_id=gold.report.report_id,
+                kind=kind_of_error,
+                field=leaf.label,
+                path=leaf.path,
+                expected=leaf.expected,
+                got=leaf.got,
+                is_core=leaf.name in shape.core,
+            )
 
 
-def nested(body: Mapping[str, Any], dotted: str) -> Any:
-    """``body["exam"]["pirads"]`` for ``exam.pirads``; None where a part is missing."""
-    node: Any = body
-    for part in dotted.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
+def _public(fields: Iterable[Field]) -> list[str]:
+    return [field.name for field in fields if not field.is_internal]
 
 
-def _leaf_errors(
-    gold: GoldReport, name: str, path: str, expected: Any, got: Any, core: frozenset[str], total: Score, label: str | None = None
-) -> Iterator[Error]:
-    counts = total.fields[label or name]
-    if same(expected, got):
-        if is_empty(expected):
-            if counts == [0, 0, 0]:
-                del total.fields[label or name]
-            return
+def _rows(
+    expected: Sequence[Mapping[str, Any]], got: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[int, int]]
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any], int | None]]:
+    """(Expected item, item that was read, its place) of every item of either side; empty where it has no partner."""
+    found, used = {i for i, _ in pairs}, {j for _, j in pairs}
+    rows: list[tuple[Mapping[str, Any], Mapping[str, Any], int | None]] = [(expected[i], got[j], j) for i, j in pairs]
+    rows += [(item, {}, None) for i, item in enumerate(expected) if i not in found]
+    rows += [({}, item, j) for j, item in enumerate(got) if j not in used]
+    return rows
+
+
+def _counted(leaf: _Leaf, total: Score) -> ErrorKind | None:
+    """Count one leaf; what is wrong with it, if anything. A field that neither side states is not counted."""
+    if is_empty(leaf.expected) and is_empty(leaf.got):
+        return None
+    counts = total.fields[leaf.label]
+    if same_value(leaf.expected, leaf.got):
         counts[0] += 1
         total.true_positives += 1
-        return
-    if not is_empty(got):
+        return None
+    if not is_empty(leaf.got):
         counts[1] += 1
         total.false_positives += 1
-    if not is_empty(expected):
+    if not is_empty(leaf.expected):
         counts[2] += 1
         total.false_negatives += 1
-    kind = ErrorKind.MISSED if is_empty(got) else ErrorKind.INVENTED if is_empty(expected) else ErrorKind.WRONG
-    yield Error(
-        report_id=gold.report.report_id, kind=kind, field=label or name, path=path, expected=expected, got=got, is_core=name in core
-    )
+    return ErrorKind.MISSED if is_empty(leaf.got) else ErrorKind.INVENTED if is_empty(leaf.expected) else ErrorKind.WRONG
 
 
 def grounding(answer: Mapping[str, Any], text: str, shape: ReportShape) -> tuple[int, int]:
@@ -229,9 +212,9 @@ def grounding(answer: Mapping[str, Any], text: str, shape: ReportShape) -> tuple
             grounded.add(entry["path"])
         else:
             broken += 1
-    paths = [name for name in (f.name for f in shape.exam if not f.is_internal) if not is_empty(nested(answer, name))]
+    paths = [name for name in _public(shape.exam) if not is_empty(nested(answer, name))]
     for index, item in enumerate(answer.get(shape.item_kind) or ()):
-        paths += [f"{shape.item_kind}[{index}].{f.name}" for f in shape.item if not f.is_internal and not is_empty(item.get(f.name))]
+        paths += [f"{shape.item_kind}[{index}].{name}" for name in _public(shape.item) if not is_empty(item.get(name))]
     return broken + sum(path not in grounded for path in paths), len(paths)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from weakbox.evaluation.gold import TO_DO
 from weakbox.extractors.contract import shape_of, to_contract
 from weakbox.organs.organ import ReportShape
 from weakbox.records.extraction import ExtractionStatus, ReportExtraction
@@ -27,6 +29,8 @@ AUDIT_SHARE = 0.04
 REVIEW_WEIGHT, IMPACT_WEIGHT, NOVELTY_WEIGHT = 0.5, 0.5, 0.5
 SHINGLE = 3
 SIGNATURE = 64
+_MASK = (1 << 61) - 1
+"""Hashes that fit a signed 64-bit number."""
 _WORD = re.compile(r"[^\W\d_]+")
 DECISIVE = frozenset({"pirads", "isup_grade", "cancer_present", "side", "birads", "exam.birads", "exam.pirads", "malignant", "diagnosis"})
 """Fields that decide a label."""
@@ -47,23 +51,23 @@ class Candidate:
 
 def worklist(pairs: Iterable[tuple[Report, ReportExtraction]], count: int) -> list[Candidate]:
     """The ``count`` reports most worth labelling, the best first; the same input gives the same list."""
-    candidates = [candidate_of(report, extraction) for report, extraction in pairs]
-    audited = [c for c in sorted(candidates, key=_by_hash) if not c.doubt and not c.reasons][: round(count * AUDIT_SHARE)]
-    rest = [c for c in candidates if c not in audited]
-    chosen = list(_greedy(rest, count - len(audited)))
-    return [*chosen, *(_with_reason(candidate, "audit") for candidate in audited)]
+    candidates = sorted((candidate_of(report, extraction) for report, extraction in pairs), key=_by_hash)
+    # confidences never reach 1, so "nothing unsure" is what the run itself would accept without review
+    audited = [c for c in candidates if c.extraction.status is ExtractionStatus.OK][: round(count * AUDIT_SHARE)]
+    drawn = {c.report.report_id for c in audited}
+    chosen = _greedy([c for c in candidates if c.report.report_id not in drawn], count - len(audited))
+    return [*chosen, *(replace(candidate, reasons=("audit",)) for candidate in audited)]
 
 
 def candidate_of(report: Report, extraction: ReportExtraction) -> Candidate:
     """How unsure the reading of one report is, and what it decides."""
     leaves = [*extraction.exam.items(), *(pair for item in extraction.items for pair in item.values.items())]
-    doubts = {name: max(1.0 - leaf.confidence for other, leaf in leaves if other == name) for name, _ in leaves}
     reasons = sorted({flag.code for flag in extraction.flags}) if extraction.status is not ExtractionStatus.OK else []
     return Candidate(
         report=report,
         extraction=extraction,
-        doubt=max(doubts.values(), default=0.0),
-        impact=max((doubt for name, doubt in doubts.items() if name in DECISIVE), default=0.0),
+        doubt=max((1.0 - leaf.confidence for _, leaf in leaves), default=0.0),
+        impact=max((1.0 - leaf.confidence for name, leaf in leaves if name in DECISIVE), default=0.0),
         reasons=tuple(reasons),
     )
 
@@ -91,21 +95,16 @@ def signature(text: str) -> tuple[int, ...]:
     """MinHash of the three-word shingles of a text, numbers left out: alike for reports from one template."""
     words = _WORD.findall(text.lower())
     shingles = {" ".join(words[index : index + SHINGLE]) for index in range(max(len(words) - SHINGLE + 1, 1))}
-    hashes = [int.from_bytes(blake2b(shingle.encode(), digest_size=8).digest(), "big") for shingle in shingles]
+    hashes = [int.from_bytes(_digest(shingle), "big") for shingle in shingles]
     return tuple(min((value * (2 * seed + 1) + seed * seed) & _MASK for value in hashes) for seed in range(SIGNATURE))
 
 
-_MASK = (1 << 61) - 1
+def _by_hash(candidate: Candidate) -> tuple[bytes, str]:
+    return _digest(candidate.report.text), candidate.report.report_id
 
 
-def _by_hash(candidate: Candidate) -> bytes:
-    return blake2b(candidate.report.text.encode(), digest_size=8).digest()
-
-
-def _with_reason(candidate: Candidate, reason: str) -> Candidate:
-    return Candidate(
-        report=candidate.report, extraction=candidate.extraction, doubt=candidate.doubt, impact=candidate.impact, reasons=(reason,)
-    )
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=8).digest()
 
 
 def compact_body(report: Report, extraction: ReportExtraction) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def write_worklist(candidates: Sequence[Candidate], path: Path) -> None:
             "language": candidate.report.language,
             "hospital": candidate.report.institution or "",
             "difficulty": "",
-            "state": "to_do",
+            "state": TO_DO,
             "worth": {"doubt": round(candidate.doubt, 3), "impact": round(candidate.impact, 3), "reasons": list(candidate.reasons)},
             "text": candidate.report.text,
             "gold": compact_body(candidate.report, candidate.extraction),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn, TypeGuard
 
 from weakbox.extractors.verification import Claim
 from weakbox.organs.organ import Field, FieldKind, ReportShape
 from weakbox.records.stated import FieldValue
+
+LARGEST = 1e12
+"""No report counts further; larger numbers (and infinity) are no answer."""
 
 
 class AnswerError(ValueError):
@@ -22,9 +25,12 @@ def read_answer(text: str, shape: ReportShape) -> tuple[list[Claim], int]:
         AnswerError: no JSON, or not of the demanded form.
     """
     try:
-        answer = json.loads(text)
+        answer = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         msg = f"not JSON at character {error.pos}"
+        raise AnswerError(msg) from None
+    except (ValueError, RecursionError):
+        msg = "not JSON: a number that JSON does not know, or nesting without end"
         raise AnswerError(msg) from None
     if not isinstance(answer, dict):
         msg = f"expected an object, got {type(answer).__name__}"
@@ -37,6 +43,10 @@ def read_answer(text: str, shape: ReportShape) -> tuple[list[Claim], int]:
     for index, item in enumerate(items):
         claims += _claims(item, shape.item, index)
     return claims, len(items)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _flat(answer: Mapping[str, Any], item_kind: str) -> dict[str, Any]:
@@ -76,10 +86,10 @@ def typed(value: object, field: Field) -> FieldValue | None:
         return value if isinstance(value, bool) else None
     if field.kind in (FieldKind.CHOICE, FieldKind.TEXT):
         return value.strip() if isinstance(value, str) else None
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not _is_number(value):
         return None
     return int(value) if field.kind is FieldKind.INTEGER and value == int(value) else float(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

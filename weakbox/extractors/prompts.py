@@ -81,7 +81,12 @@ def answer_schema(organ: str, report_type: ReportType) -> dict[str, Any]:
 
 
 def _asked(fields: Iterable[Field]) -> list[Field]:
-    return [field for field in fields if field.is_asked and not field.is_internal]
+    return [field for field in fields if is_asked(field)]
+
+
+def is_asked(field: Field) -> bool:
+    """Whether a model is asked for the field."""
+    return field.is_asked and not field.is_internal
 
 
 def _leaves(fields: Mapping[str, Field]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from weakbox.records.record import record
 
@@ -71,6 +71,8 @@ class Answer:
     allowed_mass: float | None = None
     """Mean probability that the model itself gave to what the grammar allowed; low where the grammar overruled it."""
     is_cached: bool = False
+    is_too_long: bool = False
+    """The prompt left no room in the model's context: a shorter one may be answered."""
 
 
 @record
@@ -87,8 +89,11 @@ class LanguageModel(Protocol):
     """A back end. Errors on one request are that request's answer; a model that cannot be used at all raises ConfigurationError."""
 
     name: str
-    digest: str
-    """Identifies weights, quantisation, chat template and decoding parameters: part of the cache's key."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies weights, quantisation, chat template and decoding parameters: part of the cache's key."""
+        ...
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Answer]:
         """One answer a request, in the order in which they are done."""
@@ -100,4 +105,25 @@ class LanguageModel(Protocol):
 
     def close(self) -> None:
         """Free the model or the connections."""
+        ...
+
+
+@runtime_checkable
+class RememberingModel(LanguageModel, Protocol):
+    """A model behind a memory. ``answer`` and ``choose`` ask what failed before once more; ``recall`` asks nothing."""
+
+    def recall(self, request: Request) -> Answer | None:
+        """What is known of a request: the complete answer, or how the last try failed."""
+        ...
+
+    def recall_choice(self, question: Question) -> Choice | None:
+        """What is known of a question."""
+        ...
+
+    def made(self, request: Request, version: str) -> str | None:
+        """What the caller once made of the answer to this request, in this version."""
+        ...
+
+    def keep_made(self, request: Request, version: str, made: str) -> None:
+        """Remember what was made of an answer."""
         ...

@@ -8,6 +8,7 @@ import importlib.util
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import llguidance
@@ -51,7 +52,7 @@ def load_local(options: LocalOptions) -> LocalModel:
     device = chosen_device(options.device)
     quantisation = quantisation_config(options)
     folder = model_folder(options)
-    digest = content_digest(folder)
+    digest = _weights_digest(folder, options, device)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         network: Any = AutoModelForCausalLM.from_pretrained(
@@ -69,6 +70,21 @@ def load_local(options: LocalOptions) -> LocalModel:
     if device != "balanced" and quantisation is None:
         network = network.to(device)
     return LocalModel(network, tokenizer, options, digest)
+
+
+def digest_without_weights(options: LocalOptions) -> str:
+    """The digest that the model will have once it is loaded; reads the files, builds nothing.
+
+    Raises:
+        ConfigurationError: no such model, or no such device.
+    """
+    return _digest(_weights_digest(model_folder(options), options, chosen_device(options.device)), options)
+
+
+def _weights_digest(folder: Path, options: LocalOptions, device: str) -> str:
+    """The files and the number format that is asked for: `auto` is what the files say, but float32 on a CPU."""
+    number_format = options.dtype if options.dtype != "auto" else ("float32" if device == "cpu" else "auto")
+    return f"{content_digest(folder)} {number_format}"
 
 
 def chosen_device(device: str) -> str:
@@ -125,7 +141,7 @@ class LocalModel:
         self.name = options.model
         self.options = options
         self._files_digest = digest
-        self.digest = _digest(digest, network.dtype, options)
+        self.digest = _digest(digest, options)
         self._network = network.eval()
         self._tokenizer = tokenizer
         self._ends = _end_tokens(network, tokenizer)
@@ -173,7 +189,8 @@ class LocalModel:
         for place, request in enumerate(requests):
             prompt = self._prompt(place, request.messages, request.maximum_tokens)
             if prompt is None:
-                yield Answer(key=request.key, status=AnswerStatus.TRUNCATED, cause=f"the prompt does not fit into {self._context} tokens")
+                cause = f"the prompt does not fit into {self._context} tokens"
+                yield Answer(key=request.key, status=AnswerStatus.TRUNCATED, cause=cause, is_too_long=True)
             else:
                 prompts[request.messages[:1]].append(prompt)
         for alike in prompts.values():
@@ -246,6 +263,7 @@ class LocalModel:
             prompt_tokens=len(prompt.tokens),
             completion_tokens=len(row.tokens),
             allowed_mass=mass,
+            is_too_long=status is AnswerStatus.TRUNCATED and prompt.room < request.maximum_tokens,
         )
 
     # -- prompts ------------------------------------------------------------------------------------------------------
@@ -264,6 +282,14 @@ class LocalModel:
             turns, add_generation_prompt=True, tokenize=True, return_dict=True, **self.options.template_options
         )
         return tuple(rendered["input_ids"])
+
+    def prompt_tokens(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """What the model reads when it is asked."""
+        return self._tokens(messages)
+
+    def answer_tokens(self, answer: str) -> tuple[int, ...]:
+        """What the model writes when it answers so: the answer's tokens and the end of the turn."""
+        return (*self._option(answer), *_turn_end(self._tokenizer, self._ends))
 
     def _harmless(self, content: str) -> str:
         """A report that spells a turn marker of the chat template must not end its turn: the marker is broken by a space."""
@@ -405,10 +431,10 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "CUDA out of memory"))
 
 
-def _digest(files: str, dtype: torch.dtype, options: LocalOptions) -> str:
+def _digest(weights: str, options: LocalOptions) -> str:
     """What decides an answer besides the request: files, number format, quantisation, template and decoding parameters."""
     deciding = options.model_dump(include={"quantisation", "template_options", "temperature", "seed", "context_length"})
-    return hashlib.sha256(f"{files} {dtype} {json.dumps(deciding, sort_keys=True, default=str)}".encode()).hexdigest()
+    return hashlib.sha256(f"{weights} {json.dumps(deciding, sort_keys=True, default=str)}".encode()).hexdigest()
 
 
 def _end_tokens(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> frozenset[int]:
@@ -418,6 +444,11 @@ def _end_tokens(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) ->
     if not found:
         raise ConfigurationError("the language model names no token that ends an answer (eos_token)")
     return found
+
+
+def _turn_end(tokenizer: PreTrainedTokenizerFast, ends: frozenset[int]) -> tuple[int, ...]:
+    """The tokenizer's own end, which is what chat templates close a turn with; else the first that the model knows."""
+    return (tokenizer.eos_token_id if tokenizer.eos_token_id in ends else min(ends),)
 
 
 def _context_of(network: PreTrainedModel) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -50,3 +51,19 @@ class ServerOptions(Settings):
     extra_body: Mapping[str, Any] = Field(
         default_factory=dict, description="Further keys of each request's body, for example `chat_template_kwargs`."
     )
+
+
+class TuneOptions(Settings):
+    """How a model is tuned on reviewed answers (LoRA)."""
+
+    model: str = Field(min_length=1, description="Folder of an instruct model, or its name in the local Hugging Face cache.")
+    output: Path = Field(description="New folder for the adapter, the merged model and its card.")
+    device: str = Field(default="auto", description="`auto` (CUDA where present), `cpu`, `cuda`, `cuda:1`.")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(default="auto", description="Number format of the weights.")
+    epochs: int = Field(default=3, ge=1, description="How often every example is seen.")
+    batch_size: int = Field(default=8, ge=1, description="Examples a step; computed one after the other, so memory stays that of one.")
+    learning_rate: float = Field(default=2e-4, gt=0, description="Highest learning rate; rises over the first steps, then falls to 0.")
+    rank: int = Field(default=16, ge=1, description="Rank of the adapters.")
+    longest: int = Field(default=8192, ge=64, description="Tokens of prompt and answer; longer examples are left out and counted.")
+    validation_share: float = Field(default=0.15, ge=0.0, lt=1.0, description="Share of the examples, by whole hospitals or patients.")
+    seed: int = Field(default=0, ge=0, description="Seed of the order, the split and the adapters' first weights.")

@@ -186,11 +186,20 @@ async def _connected(options: ServerOptions, address: Any, key: str | None) -> C
 
 def _read(request: Request, messages: Sequence[Message], reply: Reply) -> Answer:
     if reply.content is None:
-        return Answer(key=request.key, status=reply.status, cause=reply.cause)
+        is_too_long = reply.status is AnswerStatus.TRUNCATED
+        return Answer(key=request.key, status=reply.status, cause=reply.cause, is_too_long=is_too_long)
     choice, text = first_choice(reply.content), first_message(reply.content)
     prompt_tokens, completion_tokens = _usage(reply.content, "prompt_tokens"), _usage(reply.content, "completion_tokens")
     status, cause = _judged(request, messages, choice, text, prompt_tokens)
-    return Answer(key=request.key, status=status, text=text, cause=cause, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+    return Answer(
+        key=request.key,
+        status=status,
+        text=text,
+        cause=cause,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        is_too_long=status is AnswerStatus.TRUNCATED and not cause.startswith(CUT_OFF),
+    )
 
 
 def _judged(

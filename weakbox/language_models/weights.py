@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
 from pathlib import Path
 
@@ -35,6 +37,24 @@ def model_folder(options: LocalOptions) -> Path:
         msg = f"language model {options.model!r}: no such folder, and no such model in the local Hugging Face cache; {advice}"
         raise ConfigurationError(msg) from error
     return Path(found)
+
+
+def facts_of(options: LocalOptions) -> str:
+    """What is known of a model without reading its weights: the options that decide an answer, names, sizes and times of its files.
+
+    Raises:
+        ConfigurationError: there is no such model.
+    """
+    folder = model_folder(options)
+    files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
+    stats = [(path.name, path.resolve().name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    deciding = options.model_dump(mode="json", exclude={"batch_size", "batch_tokens", "reuse_prefix", "allow_download"})
+    return json.dumps([str(folder.resolve()), deciding, stats, _has_nvidia()], sort_keys=True)
+
+
+def _has_nvidia() -> bool:
+    """Whether there is a CUDA device to choose, as far as can be seen without torch."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("CUDA_VISIBLE_DEVICES", "0") not in ("", "-1")
 
 
 def content_digest(folder: Path) -> str:
