@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from weakbox.extractors.calibration import (
     Parameters,
     apply,
     as_document,
-    mean_confidence,
     read_parameters,
     rows_of,
     thresholds_of,
@@ -30,13 +30,13 @@ from weakbox.extractors.calibration import (
 from weakbox.extractors.calibration_fit import (
     Case,
     Sample,
+    Scored,
     cases_of,
     cross_validated,
     digest_of,
     fit,
     fold_of,
     judge,
-    mean_log_loss,
     weighted,
 )
 from weakbox.extractors.label_model import FIELD_GROUPS, Question, estimate_skills, fit_logistic, group_of, shares
@@ -54,6 +54,20 @@ from weakbox.records.errors import InputError
 from weakbox.records.extraction import ExtractionStatus, Finding, Flag, ReportExtraction
 from weakbox.records.report import ReportType
 from weakbox.records.stated import FieldValue, Span, Stated
+
+
+def mean_confidence(extractions: Iterable[ReportExtraction]) -> float:
+    """Over all values of some extractions."""
+    sure = [
+        leaf.confidence for one in extractions for values in (one.exam, *(item.values for item in one.items)) for leaf in values.values()
+    ]
+    return sum(sure) / len(sure)
+
+
+def mean_log_loss(scored: Sequence[Scored]) -> float:
+    """Of the cases, by their weights."""
+    total = sum(one.case.weight for one in scored)
+    return -sum(one.case.weight * math.log(one.confidence if one.case.is_right else 1 - one.confidence) for one in scored) / total
 
 
 def stated(value: FieldValue, rule: str = "sure", confidence: float = 0.9) -> Stated[FieldValue]:
@@ -289,7 +303,15 @@ def test_parameters_come_back_from_their_file(tmp_path: Path, fitted: Parameters
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"format": 0}', '{"format": 1}', '{"format": 1, "sources": {}, "fitted_on": {}, "calibrators": {"rules": {}}}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 0}',
+        '{"format": 1}',
+        '{"format": 1, "sources": {}, "fitted_on": {}, "calibrators": {"rules": {}}}',
+        '{"format": 1, "sources": {"rules": {"*": {"accuracy": 1.0, "silence": 0, "count": 1}}}, "fitted_on": {}, "calibrators": {}}',
+    ],
 )
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, content: str) -> None:
     path = tmp_path / "own.json"

@@ -86,6 +86,11 @@ def test_known_names_and_numbers_go_wherever_they_stand() -> None:
     assert masked("asked by tegelmark; no 12-3", known=("Tegelmark", "12-3")) == "asked by <PERSON>; no <ID>"
 
 
+def test_a_short_known_number_goes_behind_its_label_and_stays_where_it_is_a_score() -> None:
+    text = "Patient ID: 4\nLesion 4: PI-RADS 4, 4 mm."
+    assert masked(text, known=("4",)) == "Patient ID: <ID>\nLesion 4: PI-RADS 4, 4 mm."
+
+
 def test_kinds_can_be_kept() -> None:
     assert masked("Dr. Quillfeather 12.03.2024", keep=frozenset({PhiKind.DATE})) == "Dr. <PERSON> 12.03.2024"
 
@@ -157,6 +162,7 @@ def test_an_operator_without_its_key_or_shift_is_refused() -> None:
     for options in (
         DeidentifyOptions(operator=Operator.SURROGATE),
         DeidentifyOptions(dates=Operator.SHIFT),
+        DeidentifyOptions(dates=Operator.SURROGATE, key=KEY, date_shift_days=1),
         DeidentifyOptions(operator=Operator.SHIFT, date_shift_days=1),
         DeidentifyOptions(recognisers=("psychic",)),
     ):

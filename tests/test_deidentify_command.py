@@ -12,8 +12,8 @@ import main
 TEXT = "Patient: Anna Example, MRN 4711023\nMRI of 03.04.2024, compared with 01.02.2023.\nFindings: left mid PZ lesion, 12 mm, PI-RADS 4. Gleason 3+4 in 2022."
 
 
-def run(tmp_path: Path, *more: str) -> list[dict[str, str]]:
-    rows = [{"report_id": f"r{n}", "patient_id": "4711023", "report_type": "radiology", "text": TEXT} for n in (1, 2)]
+def run(tmp_path: Path, *more: str, numbers: tuple[int, ...] = (1, 2)) -> list[dict[str, str]]:
+    rows = [{"report_id": f"r{n}", "patient_id": "4711023", "report_type": "radiology", "text": TEXT} for n in numbers]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     arguments = ["deidentify", "--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.jsonl")]
     result = CliRunner().invoke(main.app, [*arguments, "--key-file", str(tmp_path / "key"), *more])
@@ -33,6 +33,10 @@ def test_identifiers_go_and_findings_stay(tmp_path: Path) -> None:
 
 def test_the_same_key_gives_the_same_bytes(tmp_path: Path) -> None:
     assert run(tmp_path) == run(tmp_path)
+
+
+def test_a_report_keeps_its_identifier_whatever_else_is_shared(tmp_path: Path) -> None:
+    assert run(tmp_path)[1] == run(tmp_path, numbers=(2,))[0]
 
 
 def test_masked_days_leave_no_day(tmp_path: Path) -> None:

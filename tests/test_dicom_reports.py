@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from weakbox.records.case import LedgerEntry
+from tests.pdf_document import pdf_document
+from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.report import Report, ReportStatus, ReportType
 from weakbox.sources import dicom_reports
+from weakbox.sources.report_pdf import pdf_text
 
 BASIC_TEXT, COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.88.33"
 MR_IMAGE, DOSE_SR = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.88.67"
@@ -129,14 +133,27 @@ def test_images_dose_reports_and_other_files_are_passed_over_and_counted(tmp_pat
     assert (entry.reason, entry.detail) == ("not_a_report", "3 other files passed over")
 
 
-def test_an_empty_document_and_a_cut_off_file_are_dropped_rows(tmp_path: Path) -> None:
+def test_an_empty_document_is_a_dropped_row(tmp_path: Path) -> None:
     reports, (entry,) = run(report_file(tmp_path / "a.dcm"))
     assert (reports, entry.reason) == ([], "empty_text")
-    whole = report_file(tmp_path / "b.dcm", container("Findings", node("TEXT", "Finding", TextValue="PI-RADS 4 " * 50))).read_bytes()
-    (tmp_path / "b.dcm").write_bytes(whole[:-300])
-    reports, ledger = run(tmp_path / "b.dcm")
-    assert len(reports) + len(ledger) >= 1
-    assert all(entry.reason in ("unreadable_dicom", "empty_text", "not_a_report") for entry in ledger)
+
+
+@pytest.mark.parametrize("is_undefined_length", [False, True])
+def test_a_file_that_was_cut_off_anywhere_gives_no_part_of_a_report(is_undefined_length: bool, tmp_path: Path) -> None:
+    findings = container("Findings", node("TEXT", "Finding", TextValue="PI-RADS 4 left " * 3), node("TEXT", "Finding", TextValue="ok"))
+    for sequence in (findings["ContentSequence"], findings["ConceptNameCodeSequence"]):
+        sequence.is_undefined_length = is_undefined_length
+    findings.is_undefined_length_sequence_item = is_undefined_length
+    path = report_file(tmp_path / "a.dcm", findings)
+    whole = path.read_bytes()
+    reasons = set()
+    for length in range(len(whole) - 1, 132, -11):
+        path.write_bytes(whole[:length])
+        reports, (entry,) = run(path)
+        assert reports == []
+        reasons.add(entry.reason)
+    assert reasons <= {"cut_off", "unreadable_dicom", "empty_text", "not_a_report"}
+    assert "cut_off" in reasons
 
 
 def test_a_clinical_document_gives_its_body_and_not_its_header(tmp_path: Path) -> None:
@@ -149,8 +166,47 @@ def test_a_clinical_document_gives_its_body_and_not_its_header(tmp_path: Path) -
     assert report.text.split() == ["Findings", "PI-RADS", "4"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pypdf") is not None, reason="pypdf is installed")
-def test_a_pdf_is_said_to_have_no_readable_text_where_no_reader_is_installed(tmp_path: Path) -> None:
-    path = report_file(tmp_path / "r.dcm", kind=dicom_reports.ENCAPSULATED_PDF, EncapsulatedDocument=b"%PDF-1.4\n%%EOF\n\x00")
-    reports, (entry,) = run(path)
-    assert (reports, entry.reason, entry.item_id) == ([], "pdf_text_unavailable", "2.25.1001")
+PAGES = ("MRI prostate\nLesion (left mid): PI-RADS 4", "IMPRESSION\nGröße 12 mm")
+
+
+def pdf_file(path: Path, content: bytes) -> Path:
+    padded = content + b"\x00" * (len(content) % 2)
+    return report_file(path, kind=dicom_reports.ENCAPSULATED_PDF, EncapsulatedDocument=padded)
+
+
+def test_the_text_layer_of_an_encapsulated_pdf_is_the_report(tmp_path: Path) -> None:
+    (report,), ledger = run(pdf_file(tmp_path / "r.dcm", pdf_document(*PAGES)))
+    assert report.text == "MRI prostate\nLesion (left mid): PI-RADS 4\n\nIMPRESSION\nGröße 12 mm"
+    assert (report.report_id, report.patient_id, report.report_type) == ("2.25.1001", "0012", ReportType.RADIOLOGY)
+    assert ledger == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(pdf_document(""), "pdf_without_text"), (b"%PDF-1.4\n%%EOF\n", "pdf_unreadable"), (b"no PDF at all ", "pdf_unreadable")],
+)
+def test_a_pdf_without_words_or_that_is_damaged_is_a_dropped_row(content: bytes, reason: str, tmp_path: Path) -> None:
+    reports, (entry,) = run(pdf_file(tmp_path / "r.dcm", content))
+    assert (reports, entry.outcome, entry.reason, entry.item_id) == ([], Outcome.DROPPED, reason, "2.25.1001")
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.binary(max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_pdf_gives_words_or_a_reason_and_never_an_error(start: int, length: int, instead: bytes) -> None:
+    whole = pdf_document(*PAGES)
+    start %= len(whole)
+    words, reason = pdf_text(whole[:start] + instead + whole[start + length :])
+    assert bool(words) != bool(reason)
+
+
+def test_nothing_of_a_damaged_pdf_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        pdf_text(pdf_document("Doe, Jane").replace(b"xref\n0", b"xrfe\n0"))
+    assert caplog.records == []
+
+
+def test_numbers_and_sequences_of_the_wrong_kind_are_passed_over(tmp_path: Path) -> None:
+    twice = number("PSA", "2857-1", "6.8", "ng/mL")
+    twice.MeasuredValueSequence[0].NumericValue = ["6.8", "7.0"]
+    (report,), _ = run(report_file(tmp_path / "r.dcm", node("TEXT", "Finding", TextValue="PI-RADS 4"), twice, kind=COMPREHENSIVE))
+    assert dict(report.structured) == {}

@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 import main
 from weakbox.evaluation.dragon import dragon_metrics, r_smape_score, weighted_kappa
 from weakbox.evaluation.error_page import error_page, marked
+from weakbox.evaluation.extraction import read_answers
 from weakbox.evaluation.gold import GoldReport, as_contract, read_gold
-from weakbox.evaluation.reliability import coverage_at_risk, expected_calibration_error
 from weakbox.evaluation.scores import ErrorKind, score
+from weakbox.extractors.risk_control import coverage_at_risk, expected_calibration_error
 from weakbox.records.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +75,45 @@ def test_an_unknown_gold_field_is_refused_with_the_nearest_name(tmp_path: Path) 
     (tmp_path / "gold.yaml").write_text(GOLD.replace("prostate_volume_ml", "prostate_volum_ml"), encoding="utf-8")
     with pytest.raises(InputError, match="prostate_volume_ml"):
         read_gold(tmp_path / "gold.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.yaml", "- id: 1\n  text: [Jane Doe\n", "line 3"),
+        ("a.yaml", "text: Jane Doe\n", "expected a YAML list"),
+        ("a.yaml", "- Jane Doe\n", "entry 1: expected a mapping"),
+        ("a.yaml", GOLD.replace("radiology", "letter to Jane Doe"), "entry 1: report_type is none of radiology, pathology"),
+        (
+            "a.yaml",
+            GOLD.replace("report_type: radiology", "report_type: radiology\n  report_id: x").replace("organ: prostate", "organ: 3"),
+            "int for organ",
+        ),
+        ("a.yaml", GOLD + GOLD, "entry 2: its id is that of"),
+        ("a.jsonl", '{"text": "Jane Doe"', "line 1"),
+    ],
+)
+def test_unusable_gold_names_its_place_and_quotes_no_report(name: str, content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=said) as caught:
+        read_gold(tmp_path / name)
+    assert "Jane" not in str(caught.value)
+
+
+def test_gold_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(GOLD.replace("Prostate", "Größe").encode("cp1252"))
+    with pytest.raises(InputError, match="UTF-8"):
+        read_gold(tmp_path / "a.yaml")
+
+
+def test_answers_are_split_at_line_ends_alone_and_a_report_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    line = json.dumps({"report_id": "a", "evidence": [{"text": "left\u2028mid\x85zone"}]}, ensure_ascii=False)
+    path.write_text(f"{line}\n\n", encoding="utf-8")
+    assert read_answers(path)["a"]["evidence"][0]["text"] == "left\u2028mid\x85zone"
+    path.write_text(f"{line}\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 2"):
+        read_answers(path)
 
 
 @pytest.mark.shared

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.pdf_document import pdf_document
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.report import Report, ReportStatus, ReportType
@@ -187,7 +188,33 @@ def test_an_attachment_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     ]
     reports, ledger = run(diagnostic_report(presentedForm=forms), tmp_path)
     assert reports == []
-    assert [entry.reason for entry in ledger] == ["pdf_text_unavailable", "attachment_not_here", "bad_attachment", "empty_text"]
+    assert [entry.reason for entry in ledger] == ["attachment_not_here", "bad_attachment", "pdf_unreadable", "empty_text"]
+
+
+def test_a_pdf_is_read_where_the_text_beside_it_says_less(tmp_path: Path) -> None:
+    printed = {"contentType": "application/pdf", "data": base64.b64encode(pdf_document(f"MRI prostate\n{TEXT}")).decode()}
+    (report,), ledger = run(diagnostic_report(presentedForm=[printed]), tmp_path)
+    assert report.text.startswith("MRI prostate")
+    assert ledger == []
+    short = {"contentType": "text/plain", "data": base64.b64encode(b"See PDF.").decode()}
+    (report,), ledger = run(diagnostic_report(presentedForm=[short, printed]), tmp_path)
+    assert report.text.startswith("See PDF.\n\nMRI prostate")
+    (report,), (entry,) = run(diagnostic_report(presentedForm=[printed, attachment(TEXT)]), tmp_path)
+    assert (report.text, entry.reason) == (TEXT, "pdf_beside_text")
+
+
+def test_a_media_type_that_holds_other_words_is_not_repeated_in_the_ledger(tmp_path: Path) -> None:
+    _, ledger = run(diagnostic_report(presentedForm=[{"contentType": "doe/jane", "data": "JVBERg=="}]), tmp_path)
+    assert [entry.reason for entry in ledger] == ["unsupported_attachment", "empty_text"]
+    assert "jane" not in "".join(entry.detail for entry in ledger).lower()
+
+
+def test_a_line_separator_within_a_json_string_ends_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.ndjson"
+    resource = diagnostic_report(presentedForm=[], conclusion="PI-RADS 4\u2028left\x85side")
+    path.write_text(json.dumps(resource, ensure_ascii=False) + "\n", encoding="utf-8")
+    items = list(fhir_reports.SOURCE.read(fhir_reports.SOURCE.options(source="fhir_reports", path=path)))
+    assert [type(item) for item in items] == [Report]
 
 
 def test_an_attachment_in_a_binary_resource_is_found(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakbox.extractors.fusion import Ballot, fuse, questions, same_value, vote
+from weakbox.extractors.agreement import same_value
+from weakbox.extractors.fusion import Ballot, fuse, questions, vote
 from weakbox.extractors.headers import open_headers
 from weakbox.extractors.label_model import LabelModel, SourceSkill
 from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Flag, ReportExtraction, Specimen
@@ -125,6 +126,28 @@ def test_flags_follow_their_items() -> None:
     assert ("specimens[0].specimen_id", "ocr") in {(flag.path, flag.code) for flag in fused(first, second).flags}
 
 
+def test_flags_follow_their_items_where_two_are_alike() -> None:
+    alike = [{"side": "left", "levels": ("base",)}, {"side": "left", "levels": ("base",)}]
+    first = extraction("rules", alike)
+    second = extraction("llm", alike, flags=(Flag(path="specimens[1].side", code="ocr"), Flag(path="specimens[1]", code="shared")))
+    moved = [flag.path for flag in fused(first, second).flags if flag.code in ("ocr", "shared")]
+    assert moved == ["specimens[1].side", "specimens[1]"]
+
+
+def test_a_header_is_heard_beside_the_other_sources() -> None:
+    model = LabelModel(skills={"rules": {"*": SourceSkill(accuracy=0.97)}, "matcher": {"*": SourceSkill(accuracy=0.9)}})
+    rules, matcher = (
+        replace(extraction(name, [], {"exam.psa_ng_ml": 7.0}), report_type=ReportType.RADIOLOGY) for name in ("rules", "matcher")
+    )
+    headers = open_headers({}).extract(header_report(psa_ng_ml=7.0))
+    sure = []
+    for outcomes in ((rules, matcher), (rules, matcher, headers)):
+        both = fuse(outcomes, model)
+        assert isinstance(both, ReportExtraction)
+        sure.append(both.exam["exam.psa_ng_ml"].confidence)
+    assert sure[0] < sure[1] < 1.0
+
+
 def test_reports_are_not_mixed() -> None:
     with pytest.raises(ValueError, match="several reports"):
         fuse([extraction("rules", []), extraction("llm", [], report_id="other")])
@@ -146,7 +169,10 @@ def test_numbers_agree_within_half_a_percent_and_words_without_case() -> None:
     assert not same_value(10.0, 10.1)
     assert same_value("a", "A")
     assert not same_value(True, 1)
-    assert same_value((12.0, 8.0), (12.0, 8.0))
+    assert same_value((12.0, 8.0), [8, 12])
+    assert not same_value((12.0, 8.0), (12.0,))
+    assert same_value(("mid", "base"), ("base", "mid"))
+    assert same_value(None, []) and not same_value(None, 0)
 
 
 def test_a_confirming_reader_changes_no_value_and_adds_none() -> None:

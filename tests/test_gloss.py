@@ -164,3 +164,40 @@ def test_every_stretch_of_the_glossed_text_points_into_the_raw_text_in_order(wor
         previous = span.start
         if match[0].isdigit() and match[0] in ("12", "8"):
             assert match[0] in raw[span.start : span.end]
+
+
+def english(raw: str, language: str) -> str:
+    text = normalise(raw)
+    return gloss(text, [(0, len(text.text), language)]).text
+
+
+@pytest.mark.parametrize(
+    ("raw", "language", "expected"),
+    [
+        ("im kaudalen Drittel", "de", "apex"),
+        ("de oksellymfeklieren", "nl", "axillary lymph nodes"),
+        ("förtätningarna", "sv", "mass"),
+        ("nódulos espiculados", "es", "spiculated"),
+        ("cytoponctions", "fr", "fine needle aspiration"),
+    ],
+)
+def test_a_word_with_another_ending_is_the_same_word(raw: str, language: str, expected: str) -> None:
+    assert expected in english(raw, language).lower()
+
+
+def test_a_word_cut_short_by_a_full_stop_is_known() -> None:
+    assert "seminal vesicle invasion" in english("Samenblaseninfiltr.: nein", "de").lower()
+
+
+def test_two_headings_in_one_are_the_weightier_one() -> None:
+    assert english("Mikroskopie und Beurteilung:\nBefall links", "de").startswith("Impression:")
+    assert english("Diagnóstico por frasco:\n1. negativo", "es").startswith("Diagnosis:")
+
+
+def test_an_abbreviations_stop_ends_the_sentence_before_a_capital_but_not_before_a_german_noun() -> None:
+    assert english("Mammografi bilat. Täthet C", "sv") == "Mammography bilateral. Density C"
+    assert "." not in english("Herd re. Basis", "de")
+
+
+def test_gleason_before_a_sum_is_no_share_of_a_pattern() -> None:
+    assert "pattern" not in english("adenokarcinom Gleason 4+4=8", "sv").lower()

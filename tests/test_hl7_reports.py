@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.pdf_document import pdf_document
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.report import Report, ReportStatus, ReportType
@@ -212,7 +213,7 @@ def test_framed_messages_and_batches_are_read_one_by_one(tmp_path: Path) -> None
     assert ledger + more == []
 
 
-def test_encapsulated_text_is_read_and_a_pdf_is_said_not_to_be(tmp_path: Path) -> None:
+def test_encapsulated_text_is_read_and_what_cannot_be_is_said(tmp_path: Path) -> None:
     def attached(kind: str, content: bytes) -> list[str]:
         return [f"OBX|1|ED|R^Report||^{kind}^Base64^{base64.b64encode(content).decode()}||||||F"]
 
@@ -221,9 +222,30 @@ def test_encapsulated_text_is_read_and_a_pdf_is_said_not_to_be(tmp_path: Path) -
     (report,), _ = run(message(attached("TEXT^HTML", b"<p>PI-RADS&nbsp;4</p><p>left</p>")), tmp_path)
     assert report.text.replace("\xa0", " ").split("\n") == ["PI-RADS 4", "", "left"]
     reports, ledger = run(message(attached("APPLICATION^PDF", b"%PDF-1.4")), tmp_path)
-    assert (reports, [entry.reason for entry in ledger]) == ([], ["pdf_text_unavailable", "empty_text"])
+    assert (reports, [entry.reason for entry in ledger]) == ([], ["pdf_unreadable", "empty_text"])
     reports, ledger = run(message(["OBX|1|ED|R^Report||^TEXT^PLAIN^Base64^%%%||||||F"]), tmp_path)
     assert (reports, [entry.reason for entry in ledger]) == ([], ["bad_attachment", "empty_text"])
+
+
+def test_an_encapsulated_pdf_is_read_where_the_text_beside_it_says_less(tmp_path: Path) -> None:
+    content = base64.b64encode(pdf_document("MRI prostate\nLesion 1: left mid, PI-RADS 4")).decode()
+    printed = f"OBX|2|ED|R^Report||^APPLICATION^PDF^Base64^{content}||||||F"
+    for kind in ("APPLICATION^PDF", "TEXT^OCTET-STREAM"):
+        (report,), ledger = run(message([printed.replace("APPLICATION^PDF", kind)]), tmp_path)
+        assert (report.text, ledger) == ("MRI prostate\nLesion 1: left mid, PI-RADS 4", [])
+    (report,), _ = run(message(["OBX|1|TX|R^Report||see PDF||||||F", printed]), tmp_path)
+    assert report.text.endswith("PI-RADS 4")
+    words = "MRI prostate. Lesion 1: left mid, PI-RADS 4"
+    (report,), (entry,) = run(message([f"OBX|1|TX|R^Report||{words}||||||F", printed]), tmp_path)
+    assert (report.text, entry.reason) == (words, "pdf_beside_text")
+
+
+def test_words_in_the_place_of_a_media_type_or_encoding_do_not_reach_the_ledger(tmp_path: Path) -> None:
+    parts = ("^doe^jane^Base64^JVBERg==", "^TEXT^HTML^Base64^carcinoma of the left!")
+    _, ledger = run(message([f"OBX|{number}|ED|R^Report||{part}||||||F" for number, part in enumerate(parts, 1)]), tmp_path)
+    assert [entry.reason for entry in ledger] == ["unsupported_attachment", "bad_attachment", "empty_text"]
+    said = "".join(entry.detail for entry in ledger).lower()
+    assert not any(word in said for word in ("doe", "jane", "carcinoma"))
 
 
 def test_other_separators_are_those_that_the_message_declares(tmp_path: Path) -> None:

@@ -450,3 +450,42 @@ def test_m20_nothing_to_read_is_an_abstention_with_its_reason(text: str, reason:
     assert [flag.code for flag in extraction.flags] == [reason]
     assert not extraction.exam
     assert not extraction.findings
+
+
+def test_lesions_named_together_share_what_the_next_sentence_says() -> None:
+    text = "Findings: Lesions 1+2: right PZ mid, 12 mm and left PZ base, 8 mm. PI-RADS 5."
+    check(
+        text,
+        {"pirads": 5},
+        {"lesion_id": "1", "side": "right", "size_mm": (12.0,), "pirads": 5},
+        {"lesion_id": "2", "side": "left", "size_mm": (8.0,), "pirads": 5},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "exam"),
+    [
+        ("Suspicious lesion in the right mid PZ, 15 mm, with extracapsular extension, PI-RADS 5.", {"epe": "present"}),
+        ("Lesion left PZ PI-RADS 5 with irregular bulge and extracapsular extension.", {"epe": "present"}),
+        ("Lesion left PZ PI-RADS 5.\nExtraprostatic extension (EPE): suspected", {"epe": "suspected"}),
+        ("Lesion left PZ PI-RADS 5. Irregular bulge suspicious for extracapsular extension.", {"epe": "suspected"}),
+        ("Lesion left PZ PI-RADS 5.\nSeminal vesicles: right normal, left with probable invasion.", {"svi": "suspected"}),
+        ("Lesion left PZ PI-RADS 4. L5 shows an 8 mm lesion, metastasis cannot be excluded.", {"bone_metastases": "suspected"}),
+        ("No lesion. PI-RADS: 1 (version 2.1)", {"pirads": 1, "pirads_version": "2.1"}),
+        ("The prostate weighs about 50 g; its volume is 47 ml. PI-RADS 1.", {"prostate_volume_ml": 47.0}),
+    ],
+)
+def test_doubt_and_values_belong_to_what_they_speak_of(text: str, exam: dict[str, Any]) -> None:
+    assert_contains(exam_of(text), exam)
+
+
+def test_an_empty_template_lesion_is_none() -> None:
+    text = "Target 1\n  side : left\n  zone : PZ\n  score : PI-RADS 4\nTarget 2\n  side :\n  zone :\n  score :\n\nOVERALL SCORE: PI-RADS 4"
+    check(text, {"pirads": 4}, {"lesion_id": "1", "side": "left", "pirads": 4})
+
+
+def test_an_addendum_means_a_lesion_by_its_bare_label_or_its_place() -> None:
+    text = "Lesion A: PZ right mid 23 mm PI-RADS 5.\nLesion B: AFS left apex 14 mm. PI-RADS 4.\nADDENDUM: should read 14 x 9 mm for B."
+    check(text, {"pirads": 5}, {"lesion_id": "A", "size_mm": (23.0,)}, {"lesion_id": "B", "size_mm": (14.0, 9.0)})
+    text = "Findings: Lesion left PZ mid PI-RADS 4. Lesion right TZ base PI-RADS 3.\nAddendum: The right TZ lesion is not a lesion."
+    check(text, {"pirads": 4}, {"side": "left", "pirads": 4})

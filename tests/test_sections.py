@@ -129,3 +129,27 @@ def test_list_items_keep_their_marker_and_rows_are_rows() -> None:
 
 def test_paragraphs_are_counted_at_blank_lines() -> None:
     assert [unit.paragraph for unit in split_sentences("a\nb\n\nc\n\n\nd")] == [0, 0, 1, 2]
+
+
+def test_history_on_its_headings_line_ends_where_the_body_follows() -> None:
+    raw = "MRI\nClinical: PSA rising, father died of cancer.\nThe gland measures 85 ml. New lesion in the apex.\nImpression: PI-RADS 5."
+    assert kinds(raw)[1:] == [
+        (SectionKind.CLINICAL_INFORMATION, "PSA rising, father died of cancer."),
+        (SectionKind.FINDINGS, "The gland measures 85 ml. New lesion in the apex."),
+        (SectionKind.IMPRESSION, "PI-RADS 5."),
+    ]
+
+
+def test_history_goes_on_over_lines_that_speak_of_the_past() -> None:
+    raw = "Clinical: PSA 8.\nPrevious biopsy of the prostate benign.\n\nThe prostate measures 40 ml."
+    assert kinds(raw)[0] == (SectionKind.CLINICAL_INFORMATION, "PSA 8.\nPrevious biopsy of the prostate benign.")
+
+
+def test_a_body_with_its_own_heading_is_not_looked_for_in_the_history() -> None:
+    raw = "Clinical: lump.\nLeft breast mass on ultrasound.\nFindings: mass."
+    assert kinds(raw)[0] == (SectionKind.CLINICAL_INFORMATION, "lump.\nLeft breast mass on ultrasound.")
+
+
+def test_a_spoken_summary_begins_the_impression() -> None:
+    raw = "Findings: lesion in the left apex.\n\nIn summary a lesion, PI-RADS 4."
+    assert kinds(raw)[-1] == (SectionKind.IMPRESSION, "a lesion, PI-RADS 4.")

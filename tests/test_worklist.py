@@ -11,7 +11,7 @@ import extraction
 from weakbox.evaluation.gold import read_gold
 from weakbox.evaluation.worklist import signature, worklist, write_worklist
 from weakbox.records.errors import InputError
-from weakbox.records.extraction import ExtractionFailure, ReportExtraction
+from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, ReportExtraction
 from weakbox.records.report import Report, ReportType
 
 SURE = "PROSTATE MRI\nFINDINGS: Lesion 1: left mid peripheral zone, 12 x 8 mm, PI-RADS 4.\nIMPRESSION: PI-RADS 4 lesion on the left."
@@ -41,14 +41,25 @@ def test_the_list_does_not_depend_on_the_order_of_the_reports() -> None:
     assert [c.report.report_id for c in worklist(pairs, 4)] == [c.report.report_id for c in worklist(pairs[::-1], 4)]
 
 
-def test_some_reports_are_drawn_although_nothing_is_unsure() -> None:
+def test_some_reports_are_drawn_that_the_run_would_accept_although_no_confidence_is_certain() -> None:
     report, outcome = read("a", SURE)
-    certain = replace(outcome, flags=(), exam={}, findings=())
+    accepted = replace(outcome, status=ExtractionStatus.OK, flags=())
+    assert min(leaf.confidence for leaf in accepted.findings[0].values.values()) < 1.0
     pairs = [
-        (replace(report, report_id=f"r{index}", text=f"{SURE} {index}"), replace(certain, report_id=f"r{index}")) for index in range(100)
+        (replace(report, report_id=f"r{index}", text=f"{SURE} {index}"), replace(accepted, report_id=f"r{index}")) for index in range(100)
     ]
-    audited = [candidate for candidate in worklist(pairs, 50) if candidate.reasons == ("audit",)]
-    assert len(audited) == 2
+    chosen = worklist(pairs, 50)
+    assert len({one.report.report_id for one in chosen}) == 50
+    assert [one.report.report_id for one in chosen if one.reasons == ("audit",)] == [
+        one.report.report_id for one in worklist(pairs[::-1], 50)[-2:]
+    ]
+
+
+def test_no_report_for_review_is_drawn_for_the_audit() -> None:
+    report, outcome = read("a", SURE)
+    waiting = replace(outcome, status=ExtractionStatus.REVIEW)
+    pairs = [(replace(report, report_id=f"r{index}", text=f"{SURE} {index}"), waiting) for index in range(30)]
+    assert not any(one.reasons == ("audit",) for one in worklist(pairs, 25))
 
 
 def test_what_is_written_is_gold_with_the_text_unchanged(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from weakbox.records.report import Report, ReportType
 from weakbox.runtime.nearest import nearest_name
 
 TO_DO = "to_do"
+"""State of a worklist's entry that nobody has corrected yet."""
 LISTS = (FieldKind.CHOICES, FieldKind.NUMBERS)
 
 
@@ -78,7 +79,8 @@ def _read_file(path: Path) -> Iterator[tuple[str, GoldReport]]:
         if not isinstance(row, Mapping):
             msg = f"{place}: expected a mapping with id, report_type, organ, text and gold"
             raise InputError(msg)
-        yield place, _gold_report(row, place)
+        if row.get("state") != TO_DO:
+            yield place, _gold_report(row, place)
 
 
 def _rows(path: Path) -> list[Any]:
@@ -125,11 +127,8 @@ def _gold_report(row: Mapping[str, Any], place: str) -> GoldReport:
         raise InputError(msg)
     for name, kind in (("report_type", str), ("organ", str), ("text", str), ("gold", Mapping)):
         if not isinstance(row.get(name), kind):
-            msg = (
-                f"{place}: no {name}"
-                if row.get(name) is None
-                else f"{place}: {name} is {type(row[name]).__name__}, expected {kind.__name__}"
-            )
+            found = "no" if row.get(name) is None else f"{type(row[name]).__name__} for"
+            msg = f"{place}: {found} {name}, expected {kind.__name__}"
             raise InputError(msg)
     report = Report(
         report_id=str(identifier),

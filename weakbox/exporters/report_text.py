@@ -14,8 +14,11 @@ from weakbox.text.deidentify import DeidentifyOptions, Operator, deidentify
 def shared_lines(
     reports: Iterable[Report], identities: Pseudonymiser, operator: Operator, dates: Operator, found: Counter[str]
 ) -> Iterator[str]:
-    """One JSON object a report, in order; ``found`` counts what was replaced, by kind."""
-    for number, report in enumerate(reports, 1):
+    """One JSON object a report, in order; ``found`` counts what was replaced, by kind.
+
+    A report's research identifier follows from its patient's and its own, not from its place among the others.
+    """
+    for report in reports:
         patient = report.patient_id or report.report_id
         identity = identities.identity(patient, report.report_id)
         options = DeidentifyOptions(
@@ -23,13 +26,13 @@ def shared_lines(
             dates=dates,
             key=identities.key,
             date_shift_days=identity.date_shift_days,
-            known=tuple(name for name in (report.patient_id, report.accession) if name),
+            known=tuple(name for name in (report.patient_id, report.accession, report.report_id) if name),
         )
         shared = deidentify(report.text, options)
         found.update(replacement.kind.value for replacement in shared.replacements)
         row = {
-            "report_id": f"{identities.patient(patient)}-{number:06d}",
-            "patient_id": identities.patient(patient),
+            "report_id": identity.case_id,
+            "patient_id": identity.patient_id,
             "report_type": report.report_type.value,
             "organ": report.organ,
             "text": shared.text,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ FORMAT = 1
 DIGITS = 4
 LOWEST, HIGHEST = 0.01, 0.998
 """No value is certain: 500 values of a kind, all right, show no more than this."""
+_WORD = re.compile(r"[^\s,:]+")
 _REMARKS = frozenset({"no_findings_section", "no_impression_section", "unconfirmed", "doubted", "header"})
 _POOLED = "*"
 
@@ -162,7 +164,7 @@ def _features(
         features[f"item_flag:{flag.code}"] = 1.0
     if extraction.voters:
         agreeing = leaf.source.split("+")
-        differing = " ".join(flag.detail for flag in flags if flag.code in ("conflict", "doubted"))
+        differing = {word for flag in flags if flag.code in ("conflict", "doubted") for word in _WORD.findall(flag.detail)}
         for voter in extraction.voters:
             stance = "agrees" if voter in agreeing else "differs" if voter in differing else "silent"
             features[f"{voter}:{stance}"] = 1.0
@@ -217,14 +219,20 @@ def from_document(document: Mapping[str, Any], place: str) -> Parameters:
         if document["format"] != FORMAT:
             msg = f"{place}: calibration format {document['format']!r}, expected {FORMAT}; fit it again with this version"
             raise InputError(msg)
-        skills = {
-            source: {group: SourceSkill(**skill) for group, skill in groups.items()} for source, groups in document["sources"].items()
-        }
+        skills = {source: {group: _skill(entry) for group, entry in groups.items()} for source, groups in document["sources"].items()}
         calibrators = {key: _calibrator(entry) for key, entry in document["calibrators"].items()}
         return Parameters(calibrators=calibrators, labels=LabelModel(skills=skills), fitted_on=dict(document["fitted_on"]))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         msg = f"{place}: no calibration parameters ({type(error).__name__}: {error}); write them with `main.py calibrate`"
         raise InputError(msg) from None
+
+
+def _skill(entry: Mapping[str, Any]) -> SourceSkill:
+    skill = SourceSkill(accuracy=float(entry["accuracy"]), silence=float(entry["silence"]), count=int(entry["count"]))
+    if not 0.0 < skill.accuracy < 1.0:
+        msg = f"accuracy {skill.accuracy} does not lie between 0 and 1"
+        raise ValueError(msg)
+    return skill
 
 
 def _calibrator(entry: Mapping[str, Any]) -> Calibrator:
@@ -257,19 +265,12 @@ def read_parameters(path: Path = DEFAULT_FILE) -> Parameters:
 
 def write_parameters(parameters: Parameters, path: Path) -> None:
     """Write the parameters, whole or not at all."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps(as_document(parameters), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    from weakbox.runtime.store import write_text
+
+    write_text(path, json.dumps(as_document(parameters), indent=1, ensure_ascii=False) + "\n")
 
 
 def thresholds_of(extraction: ReportExtraction, parameters: Parameters) -> Mapping[str, float | None]:
     """The thresholds by group of fields that hold for the sources of this extraction; none where nothing was fitted."""
     calibrator = parameters.calibrator(extraction)
     return {} if calibrator is None else calibrator.thresholds
-
-
-def mean_confidence(extractions: Iterable[ReportExtraction]) -> float:
-    """Over all values of some extractions; 1 where there is none."""
-    sure = [leaf.confidence for extraction in extractions for leaf in _all_leaves(extraction)]
-    return sum(sure) / len(sure) if sure else 1.0

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from weakbox.extractors.agreement import align, nested, same_value
 from weakbox.extractors.calibration import Calibrator, Curve, Parameters, rows_of, source_key
 from weakbox.extractors.consistency import check
 from weakbox.extractors.contract import shape_of
@@ -40,7 +41,6 @@ CURVE_STRENGTH = (60.0, 12.0)
 LARGEST_ERROR_WEIGHT = 3.0
 """An error that was seen stands for at most so many; the rest is spread over the values that were right."""
 LARGEST_DOUBT = 0.5
-MINIMUM_AGREEMENT = 0.34
 EVERYWHERE = "*"
 
 
@@ -172,14 +172,14 @@ def cases_of(extraction: ReportExtraction, sample: Sample) -> Iterator[Case]:
 def judge(extraction: ReportExtraction, gold: Mapping[str, Any]) -> dict[str, bool]:
     """Path -> whether the value is the right one; items are aligned first, and one too many is wrong throughout."""
     shape = shape_of(extraction.organ, extraction.report_type)
-    rights = {name: is_right(leaf.value, _nested(gold, name)) for name, leaf in extraction.exam.items() if _is_public(shape.exam, name)}
+    rights = {name: same_value(leaf.value, nested(gold, name)) for name, leaf in extraction.exam.items() if _is_public(shape.exam, name)}
     expected = list(gold.get(shape.item_kind) or ())
-    partners = _aligned(expected, extraction.items, shape)
+    partners = _partners(expected, extraction.items, shape)
     for item in extraction.items:
         truth = partners.get(item.index, {})
         for name, leaf in item.values.items():
             if _is_public(shape.item, name):
-                rights[f"{shape.item_kind}[{item.index}].{name}"] = is_right(leaf.value, truth.get(name))
+                rights[f"{shape.item_kind}[{item.index}].{name}"] = same_value(leaf.value, truth.get(name))
     return rights
 
 
@@ -187,41 +187,10 @@ def _is_public(fields: Sequence[Any], name: str) -> bool:
     return any(field.name == name and not field.is_internal for field in fields)
 
 
-def _nested(body: Mapping[str, Any], dotted: str) -> Any:
-    node: Any = body
-    for part in dotted.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
-
-
-def is_right(value: Any, truth: Any) -> bool:
-    """Whether two values are the same to the contract: numbers within 0.5 %, lists without order, words without case."""
-    if truth is None or truth == [] or truth == "":
-        return False
-    if isinstance(value, bool) or isinstance(truth, bool):
-        return value is truth
-    if isinstance(value, int | float) and isinstance(truth, int | float):
-        return abs(value - truth) <= max(0.005 * abs(truth), 1e-6)
-    if isinstance(value, tuple | list) and isinstance(truth, tuple | list):
-        if all(isinstance(part, int | float) for part in (*value, *truth)):
-            return len(value) == len(truth) and all(is_right(a, b) for a, b in zip(sorted(value), sorted(truth), strict=True))
-        return set(value) == set(truth)
-    return str(value).strip().casefold() == str(truth).strip().casefold()
-
-
-def _aligned(expected: Sequence[Mapping[str, Any]], items: Sequence[Item], shape: ReportShape) -> dict[int, Mapping[str, Any]]:
-    from scipy.optimize import linear_sum_assignment
-
-    if not expected or not items:
-        return {}
-    score = np.zeros((len(expected), len(items)))
-    for i, truth in enumerate(expected):
-        stated = {name: weight for name, weight in shape.identity.items() if truth.get(name) not in (None, [], "")}
-        for j, item in enumerate(items):
-            agreed = sum(weight for name, weight in stated.items() if name in item.values and is_right(item.value(name), truth[name]))
-            score[i, j] = (agreed + 1e-3 * (len(items) - abs(i - j))) / (sum(stated.values()) or 1)
-    rows, columns = linear_sum_assignment(-score)
-    return {items[j].index: expected[i] for i, j in zip(rows, columns, strict=True) if score[i, j] >= MINIMUM_AGREEMENT}
+def _partners(expected: Sequence[Mapping[str, Any]], items: Sequence[Item], shape: ReportShape) -> dict[int, Mapping[str, Any]]:
+    """The right answer's item for each item that was read, by its index."""
+    read = [{name: leaf.value for name, leaf in item.values.items()} for item in items]
+    return {items[j].index: expected[i] for i, j in align(expected, read, shape.identity)}
 
 
 # ------------------------------------------------------------------ errors to expect
@@ -364,9 +333,3 @@ def cross_validated(samples: Sequence[Sample], key: str, unseen_errors: Mapping[
         for case in _cases_by_sources(own, labels).get(key, []):
             scored.append(Scored(case=case, confidence=calibrator.probability(case.name, case.features)))
     return scored
-
-
-def mean_log_loss(scored: Sequence[Scored]) -> float:
-    """Of the cases, by their weights."""
-    total = sum(entry.case.weight for entry in scored) or math.inf
-    return -sum(entry.case.weight * math.log(entry.confidence if entry.case.is_right else 1 - entry.confidence) for entry in scored) / total

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from weakbox.extractors.agreement import MINIMUM_AGREEMENT as MINIMUM_AGREEMENT
+from weakbox.extractors.agreement import NEARNESS, best_assignment, same_value
+from weakbox.extractors.agreement import agreement as agreement
 from weakbox.extractors.contract import shape_of
 from weakbox.extractors.headers import CODE as HEADER_CODE
+from weakbox.extractors.headers import NAME as HEADERS
 from weakbox.extractors.headers import header_votes
 from weakbox.extractors.label_model import LabelModel, Question, family_of, group_of
 from weakbox.organs.organ import ReportShape
@@ -24,13 +28,10 @@ from weakbox.records.report import ReportType
 from weakbox.records.stated import FieldValue, Span, Stated
 
 NAME = "fusion"
-MINIMUM_AGREEMENT = 0.34
-"""Share of the stated identity weight that two items must agree on to be the same."""
-RELATIVE_TOLERANCE = 0.005
 AGREEMENT_CEILING = 0.995
 """Extractors share blind spots: agreement never makes a value certain."""
 
-CONFIRMING = frozenset({"matcher", "headers"})
+CONFIRMING = frozenset({"matcher", HEADERS})
 """Sources that agree or doubt; their silence says nothing, and what they alone say is no value."""
 DOUBTED, UNCONFIRMED = "doubted", "unconfirmed"
 """Flags: a confirming source reads another value; it reads a value or an item that the others do not."""
@@ -96,9 +97,10 @@ def _fused(leading: Sequence[ReportExtraction], confirming: Sequence[ReportExtra
     voters = [*leading, *confirming]
     shape = shape_of(first.organ, first.report_type)
     flags: list[Flag] = []
-    exam = _vote_fields([(v.extractor, v.exam) for v in voters], [field.name for field in shape.exam], "", flags, model)
-    exam = _with_headers(exam, [v for v in confirming if v.extractor == "headers"], flags, model)
+    stated = dict(vote for extraction in confirming if extraction.extractor == HEADERS for vote in header_votes(extraction))
+    exam = _vote_fields([(v.extractor, v.exam) for v in voters], [field.name for field in shape.exam], "", flags, model, stated)
     items: list[Item] = []
+    places: dict[tuple[str, int], int] = {}
     for cluster in align(voters, shape):
         prefix = f"{shape.item_kind}[{len(items)}]."
         names = {name for name, _ in cluster if not is_confirming(name)}
@@ -108,29 +110,12 @@ def _fused(leading: Sequence[ReportExtraction], confirming: Sequence[ReportExtra
         values = _vote_fields([(name, item.values) for name, item in cluster], [field.name for field in shape.item], prefix, flags, model)
         if len(names) < len(leading):
             flags.append(Flag(path=prefix.rstrip("."), code="single_source", detail=f"read by {', '.join(sorted(names))} only"))
+        places |= {(name, item.index): len(items) for name, item in cluster}
         items.append(_item(first, len(items), values))
     kept = [flag for voter in voters for flag in voter.flags if "[" not in flag.path and flag.code != HEADER_CODE]
-    kept += [moved for voter in leading for moved in _moved_flags(voter, items, shape)]
+    kept += [moved for voter in leading for moved in _moved_flags(voter, places, shape.item_kind)]
     fused = _extraction(first, exam, items, tuple(dict.fromkeys((*kept, *flags))))
     return replace(fused, voters=tuple(voter.extractor for voter in voters))
-
-
-def _with_headers(
-    exam: Mapping[str, Stated[FieldValue]], headers: Sequence[ReportExtraction], flags: list[Flag], model: LabelModel | None
-) -> dict[str, Stated[FieldValue]]:
-    """A header's value agrees with what the text states, doubts it, or is flagged where the text states nothing."""
-    voted = dict(exam)
-    for name, value in (vote for extraction in headers for vote in header_votes(extraction)):
-        leaf = voted.get(name)
-        if leaf is None:
-            flags.append(Flag(path=name, code=HEADER_CODE, detail="the source states a value, the text does not"))
-        else:
-            stated = replace(leaf, value=value, source="headers", confidence=1.0)
-            own, heard = Ballot(extractor=leaf.source, stated=leaf), Ballot(extractor="headers", stated=stated)
-            voted[name] = _confirmed(leaf, [own], [heard], group_of(name), model)
-            if not same_value(leaf.value, value):
-                flags.append(Flag(path=name, code=DOUBTED, detail="headers reads another value"))
-    return voted
 
 
 def _item(first: ReportExtraction, index: int, values: Values) -> Item:
@@ -149,14 +134,13 @@ def _extraction(first: ReportExtraction, exam: Values, items: Sequence[Item], fl
     )
 
 
-def _moved_flags(voter: ReportExtraction, items: Sequence[Item], shape: ReportShape) -> Iterable[Flag]:
-    """Flags on an extractor's items, on the fused item that carries its value."""
+def _moved_flags(voter: ReportExtraction, places: Mapping[tuple[str, int], int], kind: str) -> Iterator[Flag]:
+    """Flags on an extractor's items, on the fused items that hold their values; ``places``: (extractor, index) -> fused index."""
     for item in voter.items:
-        target = next((fused.index for fused in items if agreement(fused.values, item.values, shape.identity) >= MINIMUM_AGREEMENT), None)
-        old = f"{shape.item_kind}[{item.index}]"
+        old, new = f"{kind}[{item.index}]", f"{kind}[{places[voter.extractor, item.index]}]"
         for flag in voter.flags:
-            if target is not None and (flag.path == old or flag.path.startswith(f"{old}.")):
-                yield replace(flag, path=f"{shape.item_kind}[{target}]{flag.path.removeprefix(old)}")
+            if flag.path == old or flag.path.startswith(f"{old}."):
+                yield replace(flag, path=new + flag.path.removeprefix(old))
 
 
 def align(voters: Sequence[ReportExtraction], shape: ReportShape) -> list[list[tuple[str, Item]]]:
@@ -176,40 +160,21 @@ def _assign(left: Sequence[Item], right: Sequence[Item], weights: Mapping[str, i
     """Position in ``right`` -> position in ``left``, of the best one-to-one assignment."""
     if not left or not right:
         return {}
-    order = 1e-3 / (len(left) + len(right))
-    score = np.array(
-        [[agreement(a.values, b.values, weights) - order * abs(i - j) for j, b in enumerate(right)] for i, a in enumerate(left)]
-    )
-    rows, columns = linear_sum_assignment(-score)
-    return {int(j): int(i) for i, j in zip(rows, columns, strict=True) if score[i, j] >= MINIMUM_AGREEMENT - order * abs(i - j)}
-
-
-def agreement(left: Values, right: Values, weights: Mapping[str, int]) -> float:
-    """Share (0..1) of the identity weight that either states on which both agree; 1 where neither states any."""
-    stated = {name: weight for name, weight in weights.items() if name in left or name in right}
-    if not stated:
-        return 1.0
-    agreed = sum(
-        weight for name, weight in stated.items() if name in left and name in right and same_value(left[name].value, right[name].value)
-    )
-    return agreed / sum(stated.values())
-
-
-def same_value(left: FieldValue, right: FieldValue) -> bool:
-    """Equality with a small tolerance for numbers; words without regard to case."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return abs(left - right) <= RELATIVE_TOLERANCE * max(abs(left), abs(right))
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        elements: list[tuple[str | float, str | float]] = list(zip(left, right, strict=False))
-        return len(left) == len(right) and all(same_value(a, b) for a, b in elements)
-    return str(left).casefold() == str(right).casefold()
+    agreed = np.array([[agreement(a.values, b.values, weights) for b in right] for a in left])
+    apart = np.abs(np.subtract.outer(np.arange(len(left)), np.arange(len(right))))
+    pairs = best_assignment(agreed - NEARNESS / (len(left) + len(right)) * apart)
+    return {j: i for i, j in pairs if agreed[i, j] >= MINIMUM_AGREEMENT}
 
 
 def _vote_fields(
-    voters: Sequence[tuple[str, Values]], names: Iterable[str], prefix: str, flags: list[Flag], model: LabelModel | None
+    voters: Sequence[tuple[str, Values]],
+    names: Iterable[str],
+    prefix: str,
+    flags: list[Flag],
+    model: LabelModel | None,
+    headers: Mapping[str, FieldValue] = MappingProxyType({}),
 ) -> dict[str, Stated[FieldValue]]:
+    """The value of each field that a leading source states; ``headers`` are values that the report's source states beside the text."""
     fused = {}
     for name in names:
         ballots = [Ballot(extractor=extractor, stated=values[name]) for extractor, values in voters if name in values]
@@ -218,10 +183,16 @@ def _vote_fields(
         if not leading:
             if heard:
                 flags.append(Flag(path=prefix + name, code=UNCONFIRMED, detail=f"read by {_names(heard)} only"))
+            if name in headers:
+                flags.append(Flag(path=name, code=HEADER_CODE, detail="the source states a value, the text does not"))
             continue
         winner, is_disputed = vote(leading, group_of(name), model)
         if is_disputed:
             flags.append(Flag(path=prefix + name, code="conflict", detail=f"extractors differ: {_names(leading)}"))
+        if name in headers:
+            # a header has no words of its own: it votes on those of the value that it confirms or doubts
+            said = replace(winner, value=headers[name], source=HEADERS, confidence=1.0)
+            heard.append(Ballot(extractor=HEADERS, stated=said))
         doubting = [ballot for ballot in heard if not same_value(ballot.stated.value, winner.value)]
         if doubting:
             flags.append(Flag(path=prefix + name, code=DOUBTED, detail=f"{_names(doubting)} reads another value"))

@@ -12,7 +12,8 @@ from typing import Any
 
 from weakbox.extractors.contract import shape_of
 from weakbox.extractors.extractor import abstain
-from weakbox.organs.organ import Field, FieldKind
+from weakbox.extractors.verification import is_in_range
+from weakbox.organs.organ import Field
 from weakbox.records.errors import ConfigurationError
 from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction
 from weakbox.records.report import Report
@@ -47,20 +48,9 @@ class HeadersExtractor:
 
 
 def _flag(name: str, value: FieldValue, field: Field | None) -> Flag:
-    if field is None or not _fits(value, field):
+    if field is None or not is_in_range(value, field):
         return Flag(path=name, code=UNKNOWN_CODE, detail="no examination field of this organ, or not one of its values")
     return Flag(path=name, code=CODE, detail=json.dumps(value, sort_keys=True))
-
-
-def _fits(value: FieldValue, field: Field) -> bool:
-    if field.kind is FieldKind.BOOLEAN:
-        return isinstance(value, bool)
-    if field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return (field.minimum is None or value >= field.minimum) and (field.maximum is None or value <= field.maximum)
-    members = value if isinstance(value, tuple) else (value,)
-    return not field.choices or all(member in field.choices for member in members)
 
 
 def header_votes(extraction: ReportExtraction) -> Iterator[tuple[str, FieldValue]]:

@@ -15,12 +15,14 @@ from typing import Any
 from weakbox.extractors import grammar
 from weakbox.extractors.extractor import abstain
 from weakbox.records.errors import ConfigurationError
-from weakbox.records.extraction import ReportExtraction
+from weakbox.records.extraction import Flag, ReportExtraction
 from weakbox.records.report import Report, ReportType
 from weakbox.runtime.nearest import nearest_name
 from weakbox.text.gloss import gloss, glossary_languages
 from weakbox.text.language import ENGLISH, language_stretches
+from weakbox.text.letterhead import without_letterhead
 from weakbox.text.lexicon import base_language
+from weakbox.text.lists import with_item_lines
 from weakbox.text.normalise import Normalised, normalise
 from weakbox.text.sections import TextSection, find_sections
 
@@ -59,7 +61,7 @@ class RulesExtractor:
         """What ``report`` states by the grammar of its organ and type."""
         organ = report.organ or DEFAULT_ORGAN
         reader = load_grammar(organ, report.report_type)
-        text = normalise(report.text)
+        text = without_letterhead(normalise(report.text))
         if not any(character.isalnum() for character in text.text):
             return abstain(report, organ, self.name, "empty", "the report has no words")
         stretches = language_stretches(text.lower, stated_language(report))
@@ -68,9 +70,37 @@ class RulesExtractor:
             there = ", ".join((ENGLISH, *glossary_languages()))
             names = ", ".join(repr(language) for language in sorted(unread))
             return abstain(report, organ, self.name, "language", f"no glossary for {names} (there are: {there})")
-        text = gloss(text, stretches)
+        text = _laid_out(gloss(text, stretches), report)
         read = reader(replace(report, language=ENGLISH), text, find_sections(text, ENGLISH))
-        return replace(read, language=main_language(stretches))
+        flags = (*read.flags, *_type_flags(text.lower, report.report_type))
+        return replace(read, language=main_language(stretches), flags=flags)
+
+
+def _laid_out(text: Normalised, report: Report) -> Normalised:
+    return with_item_lines(text) if report.report_type is ReportType.PATHOLOGY else text
+
+
+_OF_RADIOLOGY = (
+    "pi-rads", "pirads", "bi-rads", "birads", "mri", "mammogra", "ultraso", "dwi", " adc", "t2", "enhanc", "diffusion", "tomosynth",
+    "echo", "psa density", "sequence", "hypointens", "density", "coil", "contrast", "restrict",
+)  # fmt: skip
+_OF_PATHOLOGY = (
+    "gleason", "isup", "microscop", "macroscop", "gross", "specimen", " core", "immunohisto", "her2", "receptor", "margin", "formalin",
+    "fragment", "perineural", "adenocarcinoma", "carcinoma", "nottingham", "tissue", "hyperplasia", "prostatectomy", "lumpectomy",
+    "mastectomy", "needle biops", "histolog", "block", "in situ",
+)  # fmt: skip
+_FEWEST, _TIMES = 2, 2
+"""Kinds of words of the other report type that make a text look like one: so many, and so many times those of its own."""
+
+
+def _type_flags(lower: str, report_type: ReportType) -> tuple[Flag, ...]:
+    """A flag where a text that came as one type reads like the other."""
+    own, other = (_OF_RADIOLOGY, _OF_PATHOLOGY) if report_type is ReportType.RADIOLOGY else (_OF_PATHOLOGY, _OF_RADIOLOGY)
+    owned, strange = sum(word in lower for word in own), sum(word in lower for word in other)
+    if strange < _FEWEST + _TIMES * owned:
+        return ()
+    name = "pathology" if report_type is ReportType.RADIOLOGY else "radiology"
+    return (Flag(path="", code="report_type", detail=f"reads like a {name} report"),)
 
 
 def main_language(stretches: Sequence[tuple[int, int, str]]) -> str:
@@ -87,8 +117,8 @@ def main_language(stretches: Sequence[tuple[int, int, str]]) -> str:
 
 def prepare(report: Report) -> tuple[Normalised, tuple[TextSection, ...]]:
     """The text as the grammars see it, normalised and glossed, and its sections."""
-    text = normalise(report.text)
-    text = gloss(text, language_stretches(text.lower, stated_language(report)))
+    text = without_letterhead(normalise(report.text))
+    text = _laid_out(gloss(text, language_stretches(text.lower, stated_language(report))), report)
     return text, find_sections(text, ENGLISH)
 
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from weakbox.extractors.agreement import MINIMUM_AGREEMENT, agreement, same_value
 from weakbox.extractors.answers import typed
 from weakbox.extractors.contract import shape_of
-from weakbox.extractors.fusion import MINIMUM_AGREEMENT, agreement, same_value
 from weakbox.extractors.prompts import LONGEST_QUOTE, answer_schema, is_asked
 from weakbox.extractors.rules import RulesExtractor, prepare
 from weakbox.extractors.verification import Claim, build_reading, verify

@@ -22,6 +22,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 
+from weakbox.extractors.agreement import same_value
 from weakbox.extractors.contract import shape_of
 from weakbox.organs.organ import Field, FieldKind, ReportShape
 from weakbox.records.extraction import Item, ReportExtraction
@@ -124,7 +125,8 @@ CONTEXT_FIELDS = frozenset(
 """Fields that a report may state outside its findings: among the clinical information, the technique, a legend."""
 POLAR_FIELDS = frozenset({"exam.epe", "exam.svi", "exam.lymph_nodes", "exam.bone_metastases", "dce", "diagnosis", "er", "pr", "her2"})
 """Fields whose values are themselves assertions: "no nodes" states ``absent``, so a negation around the words is no objection."""
-LABEL_FIELDS = frozenset({"lesion_id", "finding_id", "specimen_id", "target"})
+LONGEST_LABEL = 24
+"""Characters of a text field; a longer one is no label."""
 
 
 def verify(claims: Sequence[Claim], reading: Reading) -> list[Verdict]:
@@ -187,9 +189,6 @@ def _member_in_range(member: object, field: Field) -> bool:
     return (field.minimum is None or member >= field.minimum) and (field.maximum is None or member <= field.maximum)
 
 
-LONGEST_LABEL = 24
-
-
 def occurrences(quote: str, raw: str) -> Iterator[Span]:
     """Where ``quote`` stands in ``raw`` as whole words; blanks may differ, letters and digits may not.
 
@@ -227,24 +226,17 @@ def _check_at(claim: Claim, field: Field, place: Span, reading: Reading) -> Reas
 def _judge(claim: Claim, stated: Sequence[FieldValue]) -> Reason | None:
     if not stated:
         return Reason.UNSUPPORTED
-    different = [value for value in stated if not same(value, claim.value)]
+    different = [value for value in stated if not _is_claimed(value, claim.value)]
     if not different:
         return None
     return Reason.AMBIGUOUS if len(different) < len(stated) else Reason.MISMATCH
 
 
-def same(left: FieldValue, right: FieldValue) -> bool:
-    """Equal values: whole numbers exactly, others within half a percent, words without regard to case, lists to order."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, int) and isinstance(right, int):
-        return left == right
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return abs(left - right) <= 0.005 * max(abs(left), abs(right))
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        ordered: list[tuple[str | float, str | float]] = list(zip(sorted(left, key=str), sorted(right, key=str), strict=False))
-        return len(left) == len(right) and all(same(a, b) for a, b in ordered)
-    return str(left).casefold() == str(right).casefold()
+def _is_claimed(stated: FieldValue, claimed: FieldValue) -> bool:
+    """Equal values: whole numbers exactly, because image 201 is not image 202; all others as the contract has it."""
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in (stated, claimed)):
+        return stated == claimed
+    return same_value(stated, claimed)
 
 
 Leaf = Stated[FieldValue]

@@ -16,12 +16,16 @@ PACKAGES_WITHOUT_RECORDS = {"audit", "evaluation", "review"}
 """They read what the stages wrote; changing them never makes a stage's records stale."""
 
 
+ROOT_CODE = {"extraction.py": ("llm.py",)}
+"""Code beside the stages that a stage's records depend on."""
+
+
 @cache
 def code_digest(stage_file: str) -> str:
     """SHA-256 of the code that a stage's records depend on: its own file and the craft in ``weakbox/``."""
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
-    for path in [root / stage_file, *sorted((root / "weakbox").rglob("*"))]:
+    for path in [root / stage_file, *(root / name for name in ROOT_CODE.get(stage_file, ())), *sorted((root / "weakbox").rglob("*"))]:
         relative = path.relative_to(root)
         if path.suffix in CODE_SUFFIXES and not PACKAGES_WITHOUT_RECORDS.intersection(relative.parts):
             digest.update(relative.as_posix().encode())

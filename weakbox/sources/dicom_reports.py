@@ -1,19 +1,19 @@
-"""Reports from DICOM: Structured Reports as one text with headings, Encapsulated CDA, and Encapsulated PDF where its text can be had."""
+"""Reports from DICOM: Structured Reports as one text with headings, Encapsulated CDA, and the text layer of Encapsulated PDF."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import io
-import logging
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.dataelem import RawDataElement
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.sequence import Sequence
 
 from weakbox.imaging.quiet_pydicom import silence
 from weakbox.records.case import LedgerEntry
@@ -23,6 +23,7 @@ from weakbox.sources.file_names import files_below
 from weakbox.sources.remarks import dropped, flagged
 from weakbox.sources.report_coding import VALUE_CODES, CodedNumber, organ_of, report_type_of, structured_values
 from weakbox.sources.report_markup import decode_text, markup_text
+from weakbox.sources.report_pdf import pdf_text
 from weakbox.sources.report_row import ReportOptions, make_report
 from weakbox.sources.source import Source
 
@@ -32,6 +33,7 @@ DOCUMENTS = frozenset(_SR + last for last in ("11", "22", "33", "34", "35"))
 ENCAPSULATED_PDF, ENCAPSULATED_CDA = "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.104.2"
 MAXIMUM_FILE_BYTES = 256 * 2**20
 MAXIMUM_DEPTH = 40
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 _CONTENT = frozenset({"", "CONTAINS", "HAS PROPERTIES"})
 """Relationships whose items are words of the report; context, concept modifiers and references to images are not."""
 
@@ -87,22 +89,35 @@ def _open(path: Path) -> Any:
             if path.stat().st_size > MAXIMUM_FILE_BYTES:
                 return "too_large"
             document = dcmread(path)
+            if not _is_whole(document):
+                return "cut_off"
             document.walk(lambda _dataset, _element: None)  # lazily read values are read here, where a damaged one is caught
             return document
     except InvalidDicomError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, TypeError, AttributeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, struct.error, BytesLengthException):
         return "unreadable_dicom"
+
+
+def _is_whole(dataset: Any) -> bool:
+    """Whether every value is as long as it is said to be; pydicom reads the beginning of a value from a file that was cut off."""
+    for element in dataset.values():
+        if isinstance(element, RawDataElement):
+            if element.value is not None and element.length != _UNDEFINED_LENGTH and len(element.value) < element.length:
+                return False
+        elif isinstance(element.value, Sequence) and not all(map(_is_whole, element.value)):
+            return False
+    return True
 
 
 def _read_document(options: DicomReportOptions, document: Any, file: str, place: str) -> Iterator[Report | LedgerEntry]:
     with silence():
         cells = _cells(document)
         text, reason = _text(document)
-        numbers = list(_numbers(document.get("ContentSequence") or ()))
+        numbers = list(_numbers(_items(document, "ContentSequence")))
     item_id = cells.get("report_id") or place
     if reason:
-        yield dropped("report", item_id, reason, "its text layer cannot be read here", cells.get("patient_id"))
+        yield dropped("report", item_id, reason, "an encapsulated PDF", cells.get("patient_id"))
         return
     for item in make_report(options, cells, text, file, None):
         if isinstance(item, Report):
@@ -115,9 +130,9 @@ def _read_document(options: DicomReportOptions, document: Any, file: str, place:
 
 
 def _cells(document: Any) -> dict[str, str]:
-    title = _meaning(document.get("ConceptNameCodeSequence")) or str(document.get("DocumentTitle", "") or "")
+    title = _meaning(_items(document, "ConceptNameCodeSequence")) or str(document.get("DocumentTitle", "") or "")
     titles = [str(document.get(name, "") or "") for name in ("StudyDescription", "SeriesDescription")]
-    codes = [str(item.get("CodeValue", "")) for item in document.get("ConceptNameCodeSequence") or ()]
+    codes = [str(item.get("CodeValue", "")) for item in _items(document, "ConceptNameCodeSequence")]
     report_type = report_type_of(codes, [title, *titles])
     cells = {
         "report_id": str(document.get("SOPInstanceUID", "") or ""),
@@ -146,28 +161,21 @@ def _text(document: Any) -> tuple[str, str]:
     """The words of a document, or the reason why there are none to be had."""
     kind = str(document.get("SOPClassUID", ""))
     if kind in DOCUMENTS:
-        return "\n".join(_lines(document.get("ContentSequence") or (), _meaning(document.get("ConceptNameCodeSequence")), 0)).strip(), ""
+        return "\n".join(_lines(_items(document, "ContentSequence"), _meaning(_items(document, "ConceptNameCodeSequence")), 0)).strip(), ""
     content = bytes(document.get("EncapsulatedDocument", b"") or b"")
     if kind == ENCAPSULATED_CDA:
         return markup_text(decode_text(content.rstrip(b"\x00"))), ""
-    words = pdf_text(content)
-    return ("", "pdf_text_unavailable") if words is None else (words, "")
+    return pdf_text(content)
 
 
-def pdf_text(content: bytes) -> str | None:
-    """The text layer of a PDF, where the package ``pypdf`` is installed (it is no dependency) and can read it; else None."""
-    if importlib.util.find_spec("pypdf") is None:
-        return None
-    reader = importlib.import_module("pypdf")
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its remarks may quote the document
-    try:
-        return "\n\n".join(page.extract_text() or "" for page in reader.PdfReader(io.BytesIO(content)).pages)
-    except (reader.errors.PyPdfError, ValueError, KeyError, OSError):
-        return None
+def _items(dataset: Any, name: str) -> Iterable[Any]:
+    """The items of a sequence; none where it is missing or the file holds something else in its place."""
+    value = dataset.get(name)
+    return value if isinstance(value, Sequence) else ()
 
 
-def _meaning(sequence: Any) -> str:
-    return next((str(item.get("CodeMeaning", "") or "") for item in sequence or ()), "")
+def _meaning(items: Iterable[Any]) -> str:
+    return next((str(item.get("CodeMeaning", "") or "") for item in items), "")
 
 
 def _lines(items: Iterable[Any], heading: str, depth: int) -> Iterator[str]:
@@ -177,8 +185,8 @@ def _lines(items: Iterable[Any], heading: str, depth: int) -> Iterator[str]:
     for item in items:
         if str(item.get("RelationshipType", "") or "") not in _CONTENT:
             continue
-        name = _meaning(item.get("ConceptNameCodeSequence"))
-        inner = item.get("ContentSequence") or ()
+        name = _meaning(_items(item, "ConceptNameCodeSequence"))
+        inner = _items(item, "ContentSequence")
         if item.get("ValueType") == "CONTAINER":
             below = list(_lines(inner, name or heading, depth + 1))
             if below:
@@ -196,10 +204,10 @@ def _value(item: Any) -> str:
     if kind == "TEXT":
         return str(item.get("TextValue", "") or "").replace("\r\n", "\n").replace("\r", "\n").strip()
     if kind == "CODE":
-        return _meaning(item.get("ConceptCodeSequence"))
+        return _meaning(_items(item, "ConceptCodeSequence"))
     if kind == "NUM":
-        for measured in item.get("MeasuredValueSequence") or ():
-            unit = next((str(code.get("CodeValue", "")) for code in measured.get("MeasurementUnitsCodeSequence") or ()), "")
+        for measured in _items(item, "MeasuredValueSequence"):
+            unit = next((str(code.get("CodeValue", "")) for code in _items(measured, "MeasurementUnitsCodeSequence")), "")
             return f"{measured.get('NumericValue', '')} {'' if unit == '1' or unit.startswith('{') else unit}".strip()
     return ""
 
@@ -220,14 +228,14 @@ def _begins(words: str, name: str) -> bool:
 def _numbers(items: Iterable[Any], depth: int = 0) -> Iterator[CodedNumber]:
     for item in items:
         if item.get("ValueType") == "NUM":
-            code = next((str(name.get("CodeValue", "")) for name in item.get("ConceptNameCodeSequence") or ()), "")
-            for measured in item.get("MeasuredValueSequence") or ():
-                unit = next((str(unit.get("CodeValue", "")) for unit in measured.get("MeasurementUnitsCodeSequence") or ()), "")
+            code = next((str(name.get("CodeValue", "")) for name in _items(item, "ConceptNameCodeSequence")), "")
+            for measured in _items(item, "MeasuredValueSequence"):
+                unit = next((str(unit.get("CodeValue", "")) for unit in _items(measured, "MeasurementUnitsCodeSequence")), "")
                 value = measured.get("NumericValue")
-                if code and value is not None:
+                if code and isinstance(value, int | float | Decimal):
                     yield CodedNumber(code=code, value=float(value), unit=unit)
         if depth < MAXIMUM_DEPTH:
-            yield from _numbers(item.get("ContentSequence") or (), depth + 1)
+            yield from _numbers(_items(item, "ContentSequence"), depth + 1)
 
 
 SOURCE = Source(family="reports", options=DicomReportOptions, files=files, read=read)

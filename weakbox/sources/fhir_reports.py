@@ -16,7 +16,8 @@ from weakbox.records.report import Report
 from weakbox.sources.file_names import files_below
 from weakbox.sources.remarks import dropped, flagged
 from weakbox.sources.report_coding import VALUE_CODES, CodedNumber, is_other_service, organ_of, report_type_of, structured_values
-from weakbox.sources.report_markup import decode_base64, decode_text, markup_text
+from weakbox.sources.report_markup import decode_base64, decode_text, markup_text, shown_media
+from weakbox.sources.report_pdf import BESIDE_TEXT, PDF, pdf_text, says_more
 from weakbox.sources.report_row import ReportOptions, make_report
 from weakbox.sources.source import Source
 
@@ -84,7 +85,8 @@ def _resources(options: FhirReportOptions, problems: list[LedgerEntry]) -> Itera
 def _documents(path: Path, problems: list[LedgerEntry]) -> Iterator[tuple[Any, int]]:
     content = decode_text(path.read_bytes())
     is_lines = path.suffix.lower() == ".ndjson"
-    parts: Iterable[tuple[int, str]] = enumerate(content.splitlines(), 1) if is_lines else ((1, content),)
+    # a JSON string may hold U+2028 and its like, which end a line for str.splitlines and not for NDJSON
+    parts: Iterable[tuple[int, str]] = enumerate(content.split("\n"), 1) if is_lines else ((1, content),)
     for line, part in parts:
         if not part.strip():
             continue
@@ -262,31 +264,51 @@ def _holds(text: str, part: str) -> bool:
 
 
 def _presented(linked: _Linked) -> tuple[str, list[tuple[str, str]]]:
-    """Text of the attachments; plain text wins over markup, because senders repeat the report in both."""
-    texts: dict[bool, list[str]] = {True: [], False: []}
+    """Text of the attachments; plain text wins over markup and markup over PDF, because senders repeat the report in several forms."""
     remarks: list[tuple[str, str]] = []
+    plain, markup, printed = [], [], []
     for attachment in _objects(linked.resource.get("presentedForm")):
         media, _, parameters = str(attachment.get("contentType") or "text/plain").lower().partition(";")
         media = media.strip()
-        data = attachment.get("data") or _binary(linked, attachment)
+        data = str(attachment.get("data") or _binary(linked, attachment))
         if not data:
             remarks.append(("attachment_not_here", "only an address is given"))
-        elif media not in PLAIN + MARKUP:
-            remarks.append(("pdf_text_unavailable" if media == "application/pdf" else "unsupported_attachment", f"media type {media[:40]}"))
+        elif media not in (*PLAIN, *MARKUP, PDF):
+            remarks.append(("unsupported_attachment", shown_media(media)))
+        elif (content := _attached(data, remarks)) is not None:
+            if media == PDF:
+                printed.append(content)
+            elif media in PLAIN:
+                plain.append(decode_text(content, _charset(parameters)))
+            else:
+                markup.append(markup_text(decode_text(content, _charset(parameters))))
+    chosen = [text for text in plain if text.strip()] or [text for text in markup if text.strip()]
+    chosen += _printed(printed, "\n\n".join(chosen), remarks)
+    return "\n\n".join(dict.fromkeys(chosen)), remarks
+
+
+def _printed(documents: Iterable[bytes], beside: str, remarks: list[tuple[str, str]]) -> Iterator[str]:
+    """The words of PDFs that say more than the text beside them."""
+    for content in documents:
+        words, reason = pdf_text(content)
+        if words and not says_more(words, beside):
+            words, reason = "", BESIDE_TEXT
+        if reason:
+            remarks.append((reason, shown_media(PDF)))
         else:
-            text = _attached(str(data), parameters, remarks)
-            texts[media in PLAIN].append(text if media in PLAIN else markup_text(text))
-    chosen = texts[True] or texts[False]
-    return "\n\n".join(dict.fromkeys(text for text in chosen if text.strip())), remarks
+            yield words
 
 
-def _attached(data: str, parameters: str, remarks: list[tuple[str, str]]) -> str:
-    _, _, charset = parameters.partition("charset=")
+def _charset(parameters: str) -> str | None:
+    return parameters.partition("charset=")[2].strip(" \"'") or None
+
+
+def _attached(data: str, remarks: list[tuple[str, str]]) -> bytes | None:
     try:
-        return decode_text(decode_base64(data), charset.strip(" \"'") or None)
+        return decode_base64(data)
     except InputError:
         remarks.append(("bad_attachment", "its data is no base64"))
-        return ""
+        return None
 
 
 def _binary(linked: _Linked, attachment: Json) -> str:

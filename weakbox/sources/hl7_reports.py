@@ -15,7 +15,8 @@ from weakbox.sources.file_names import files_below
 from weakbox.sources.hl7_messages import Message, Segment, read_messages
 from weakbox.sources.remarks import dropped, flagged
 from weakbox.sources.report_coding import VALUE_CODES, CodedNumber, is_other_service, organ_of, report_type_of, structured_values
-from weakbox.sources.report_markup import decode_base64, decode_text, markup_text
+from weakbox.sources.report_markup import decode_base64, decode_text, markup_text, shown_media
+from weakbox.sources.report_pdf import BESIDE_TEXT, PDF, PDF_START, pdf_text, says_more
 from weakbox.sources.report_row import ReportOptions, make_report
 from weakbox.sources.source import Source
 
@@ -27,35 +28,18 @@ TEXT_TYPES = NARRATIVE_TYPES | {"CE", "CWE", "CF"}
 VOID_RESULTS = frozenset({"D", "W", "X", "N"})
 """OBX-11: deleted, wrong, cannot be obtained, not asked for."""
 ORDER_STATUSES = {
-    "O": "preliminary",
-    "I": "preliminary",
-    "S": "preliminary",
-    "A": "preliminary",
-    "R": "preliminary",
-    "M": "corrected",
-    "Y": "",
-    "Z": "",
-}
+    "O": "preliminary", "I": "preliminary", "S": "preliminary", "A": "preliminary", "R": "preliminary", "M": "corrected", "Y": "", "Z": "",
+}  # fmt: skip
 """OBR-25 codes (table 0123) that differ from the words that all sources share: there ``A`` is an addendum, here "some results"."""
 DOCUMENT_STATUSES = {
-    "AU": "final",
-    "LA": "final",
-    "DI": "preliminary",
-    "DO": "preliminary",
-    "IN": "preliminary",
-    "IP": "preliminary",
-    "PA": "preliminary",
-}
+    "AU": "final", "LA": "final", "DI": "preliminary", "DO": "preliminary", "IN": "preliminary", "IP": "preliminary", "PA": "preliminary",
+}  # fmt: skip
 """TXA-17 (table 0271)."""
 EVENTS = {
-    "T05": "addendum",
-    "T06": "addendum",
-    "T07": "corrected",
-    "T08": "corrected",
-    "T09": "corrected",
-    "T10": "corrected",
+    "T05": "addendum", "T06": "addendum", "T07": "corrected", "T08": "corrected", "T09": "corrected", "T10": "corrected",
     "T11": "cancelled",
-}
+}  # fmt: skip
+"""MDM trigger events (chapter 9.6)."""
 HEADINGS = {
     "IMP": "IMPRESSION", "GDT": "FINDINGS", "ADT": "ADDENDUM", "ADDENDUM": "ADDENDUM", "REC": "RECOMMENDATION", "HIST": "HISTORY",
     "CMT": "COMMENT",
@@ -268,8 +252,10 @@ def _text(results: Sequence[Segment]) -> tuple[str, list[tuple[str, str]]]:
     """The words of the OBX segments, one line a segment or repetition, under headings where they belong to several sections."""
     remarks: list[tuple[str, str]] = []
     parts: list[tuple[str, str]] = []
-    for segment in _standing(results, remarks):
-        words = _attached(segment, remarks) if segment.value(2).upper() == "ED" else _words(segment)
+    standing = _standing(results, remarks)
+    beside = "\n".join(_words(segment) for segment in standing if not _is_encapsulated(segment))
+    for segment in standing:
+        words = _attached(segment, beside, remarks) if _is_encapsulated(segment) else _words(segment)
         if words is not None:
             parts.append((_heading(segment), words))
     has_sections = len({heading for heading, _ in parts if heading}) > 1 or any(heading in HEADINGS.values() for heading, _ in parts)
@@ -282,6 +268,10 @@ def _text(results: Sequence[Segment]) -> tuple[str, list[tuple[str, str]]]:
                 lines += ["", f"{heading}:"] if lines else [f"{heading}:"]
         lines.append(words)
     return "\n".join(lines), remarks
+
+
+def _is_encapsulated(segment: Segment) -> bool:
+    return segment.value(2).upper() == "ED"
 
 
 def _standing(results: Sequence[Segment], remarks: list[tuple[str, str]]) -> list[Segment]:
@@ -319,32 +309,75 @@ def _coded(segment: Segment, repetition: int) -> list[str]:
     return [next((part for part in (parts[1], parts[4], parts[0]) if part), "")]
 
 
-def _attached(segment: Segment, remarks: list[tuple[str, str]]) -> str | None:
-    """The words of encapsulated data; what is no text is remarked."""
+@dataclass(slots=True)
+class _Encapsulated:
+    """What an ED value says of its data (HL7 v2, chapter 2A.2.25): type, subtype, encoding, data."""
+
+    media: str
+    subtype: str
+    coding: str
+    data: str
+
+    @property
+    def is_pdf(self) -> bool:
+        """Whether it is sent as PDF."""
+        return "pdf" in (self.media, self.subtype)
+
+    @property
+    def is_markup(self) -> bool:
+        """Whether it is HTML or a clinical document."""
+        return self.subtype in ("html", "x-hl7-cda-level-one", "xml")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is plain text; ``octet-stream`` is what some systems call it."""
+        is_named = self.media in ("text", "tx", "ft", "") or self.subtype in ("plain", "txt", "octet-stream")
+        return is_named and not self.is_markup and not self.is_pdf and self.subtype != "rtf"
+
+
+def _encapsulated(segment: Segment) -> _Encapsulated:
     parts = [*segment.components(5), "", "", "", "", ""]
-    media, subtype, coding, data = parts[1].lower(), parts[2].lower(), parts[3].lower(), segment.raw(5).split(segment.signs.component)[-1]
-    is_markup = subtype in ("html", "x-hl7-cda-level-one", "xml")
-    is_plain = (
-        not is_markup
-        and (media in ("text", "tx", "ft", "") or subtype in ("plain", "txt", "octet-stream"))
-        and subtype not in ("pdf", "rtf")
-    )
-    if not data.strip():
+    data = segment.raw(5).split(segment.signs.component)[-1]
+    return _Encapsulated(media=parts[1].lower(), subtype=parts[2].lower(), coding=parts[3].lower(), data=data)
+
+
+def _attached(segment: Segment, beside: str, remarks: list[tuple[str, str]]) -> str | None:
+    """The words of encapsulated data; what has none is remarked. ``beside``: the words that the message sends as text."""
+    sent = _encapsulated(segment)
+    if not sent.data.strip():
         remarks.append(("empty_attachment", "encapsulated data without data"))
         return None
-    if not is_markup and not is_plain:
-        remarks.append(("pdf_text_unavailable" if "pdf" in (media, subtype) else "unsupported_attachment", f"{media[:20]}/{subtype[:20]}"))
+    if not (sent.is_markup or sent.is_text or sent.is_pdf):
+        remarks.append(("unsupported_attachment", shown_media(f"{sent.media}/{sent.subtype}")))
         return None
-    try:
-        content = decode_base64(data) if coding == "base64" else bytes.fromhex(data) if coding == "hex" else segment.unescape(data).encode()
-    except (InputError, ValueError):
-        remarks.append(("bad_attachment", f"its data is no {coding[:10]}"))
+    content = _decoded(segment, sent)
+    if content is None:
+        remarks.append(("bad_attachment", "its data is not in the encoding that it names"))
         return None
+    if sent.is_pdf or content.startswith(PDF_START):
+        return _printed(content, beside, remarks)
     text = decode_text(content)
-    if text.startswith("%PDF"):
-        remarks.append(("pdf_text_unavailable", "the attachment is a PDF"))
+    return markup_text(text) if sent.is_markup else text
+
+
+def _decoded(segment: Segment, sent: _Encapsulated) -> bytes | None:
+    try:
+        if sent.coding == "base64":
+            return decode_base64(sent.data)
+        return bytes.fromhex(sent.data) if sent.coding == "hex" else segment.unescape(sent.data).encode()
+    except (InputError, ValueError):
         return None
-    return markup_text(text) if is_markup else text
+
+
+def _printed(content: bytes, beside: str, remarks: list[tuple[str, str]]) -> str | None:
+    """The words of a PDF, where they are more than the printed form of the words beside it."""
+    words, reason = pdf_text(content)
+    if words and not says_more(words, beside):
+        reason = BESIDE_TEXT
+    if reason:
+        remarks.append((reason, shown_media(PDF)))
+        return None
+    return words
 
 
 SOURCE = Source(family="reports", options=Hl7ReportOptions, files=files, read=read)

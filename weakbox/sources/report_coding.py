@@ -29,52 +29,15 @@ PATHOLOGY_CODES = frozenset(
         *("LP7839-6", "11526-1", "11529-5", "60567-5", "60568-3", "22637-3", "394915009", "394595002", "310074003", "108257001"),
     }
 )
-OTHER_CODES = frozenset(
-    # HL7 v2 table 0074: laboratory, cardiology and others that are neither
-    (
-        "HM",
-        "CH",
-        "MB",
-        "SR",
-        "VR",
-        "TX",
-        "BLB",
-        "CG",
-        "IMM",
-        "ICU",
-        "EC",
-        "EN",
-        "LAB-HM",
-        "MCB",
-        "MYC",
-        "PF",
-        "PHR",
-        "PHY",
-        "PT-PHYS",
-        "RT",
-        "TRL",
-        "VS",
-        "252275004",
-    )
-)
+OTHER_CODES = frozenset({
+    # HL7 v2 table 0074: laboratory, cardiology and others that are neither; SNOMED CT: laboratory
+    "HM", "CH", "MB", "SR", "VR", "TX", "BLB", "CG", "IMM", "ICU", "EC", "EN", "LAB-HM", "MCB", "MYC", "PF", "PHR", "PHY", "PT-PHYS", "RT",
+    "TRL", "VS", "252275004",
+})  # fmt: skip
 RADIOLOGY_WORDS = (
-    "radiolog",
-    "mri",
-    "mrt",
-    "irm",
-    "magnetic resonance",
-    "mammogra",
-    "mammographie",
-    "tomosynthesis",
-    "ultraso",
-    "sonogra",
-    "x-ray",
-    "ct ",
-    "diagnostic imaging",
-    "imaging",
-    "echograf",
-    "röntgen",
-)
+    "radiolog", "mri", "mrt", "irm", "magnetic resonance", "mammogra", "mammographie", "tomosynthesis", "ultraso", "sonogra", "x-ray",
+    "ct ", "diagnostic imaging", "imaging", "echograf", "röntgen",
+)  # fmt: skip
 PATHOLOGY_WORDS = ("patholog", "patolog", "histolog", "cytolog", "biops", "surgical path", "pad")
 
 PSA, DENSITY = "exam.psa_ng_ml", "exam.psa_density"

@@ -8,6 +8,7 @@ layout: neither cuts a report in two.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -72,9 +73,10 @@ def read(options: ReportCollectionOptions) -> Iterator[Report | LedgerEntry]:
         lines = _lines_of(file.read())
     heads = _heads(lines)
     starts = _starts(options, lines, heads)
-    for place, start in enumerate(starts):
-        end = starts[place + 1] if place + 1 < len(starts) else len(lines)
-        yield from _read_piece(options, lines, start, end, [head for head in heads if start <= head.start < end])
+    head_starts = [head.start for head in heads]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        own = heads[bisect_left(head_starts, start) : bisect_left(head_starts, end)]
+        yield from _read_piece(options, lines, start, end, own)
     if len(starts) == 1:
         yield flagged("file", options.path.name, "one_report", "no second head, form feed or ruled line with another report's numbers")
     yield from encoding_remarks(options.path, options.encoding, encoding)

@@ -9,32 +9,10 @@ from html.parser import HTMLParser
 
 from weakbox.records.errors import InputError
 
-_BLOCKS = frozenset(
-    {
-        "p",
-        "div",
-        "br",
-        "tr",
-        "li",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "table",
-        "section",
-        "ul",
-        "ol",
-        "pre",
-        "hr",
-        "title",
-        "paragraph",
-        "item",
-        "list",
-        "caption",
-    }
-)
+_BLOCKS = frozenset({
+    "p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "section", "ul", "ol", "pre", "hr", "title", "paragraph",
+    "item", "list", "caption",
+})  # fmt: skip
 _CELLS = frozenset({"td", "th"})
 _UNSEEN = frozenset({"script", "style", "head"})
 _CDA_BODY = "structuredbody"
@@ -42,6 +20,8 @@ _BLANKS = re.compile(r"[ \t\r\f\v]*\n[ \t\r\f\v]*")
 
 
 class _Lines(HTMLParser):
+    """Collects the words that a reader would see."""
+
     def __init__(self, body: str | None) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
@@ -107,3 +87,15 @@ def decode_text(content: bytes, charset: str | None = None) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return content.decode("cp1252", errors="replace")
+
+
+_KNOWN_MEDIA = frozenset({
+    "application/pdf", "application/rtf", "text/rtf", "application/msword", "application/dicom", "application/octet-stream",
+    "application/zip", "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "image/jpeg", "image/png", "image/tiff", "image/gif", "audio/mpeg", "audio/wav", "video/mp4",
+})  # fmt: skip
+
+
+def shown_media(media: str) -> str:
+    """A media type for a remark: named where it is a known one, because senders put other words in its place."""
+    return f"media type {media}" if media in _KNOWN_MEDIA else "a media type that is not known here"

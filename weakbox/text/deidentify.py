@@ -41,7 +41,7 @@ class Operator(StrEnum):
     MASK = "mask"
     """``<PERSON>``, ``<DATE>`` ..."""
     SURROGATE = "surrogate"
-    """A stand-in of the same kind and length class, made from the key; the same words always get the same one."""
+    """A stand-in of the same kind and length class, made from the key; the same words always get the same one. Not for days."""
     SHIFT = "shift"
     """Days only: moved by ``date_shift_days``; a day that cannot be read surely is masked."""
     YEAR = "year"
@@ -130,7 +130,10 @@ def _check(options: DeidentifyOptions, recognisers: tuple[str, ...]) -> None:
     if options.operator not in (Operator.MASK, Operator.SURROGATE):
         msg = f"de-identification: `{options.operator}` is for `dates` only; `operator` is mask or surrogate"
         raise ConfigurationError(msg)
-    if Operator.SURROGATE in (options.operator, options.dates) and len(options.key) < SHORTEST_KEY:
+    if options.dates is Operator.SURROGATE:
+        msg = "de-identification: a day has no surrogate; `dates` is mask, shift or year"
+        raise ConfigurationError(msg)
+    if options.operator is Operator.SURROGATE and len(options.key) < SHORTEST_KEY:
         msg = f"de-identification: surrogates need a secret key of at least {SHORTEST_KEY} bytes"
         raise ConfigurationError(msg)
     if options.dates is Operator.SHIFT and options.date_shift_days is None:
@@ -204,8 +207,7 @@ def _merged(found: Iterable[Detection]) -> list[Detection]:
 
 
 def _replaced(text: str, found: list[Detection], options: DeidentifyOptions, recognisers: tuple[str, ...]) -> Deidentified:
-    is_moving = options.dates in (Operator.SHIFT, Operator.SURROGATE)
-    language = detect_language(text.lower()) if is_moving else ENGLISH
+    language = detect_language(text.lower()) if options.dates is Operator.SHIFT else ENGLISH
     edits = [(one.start, one.end, replacement_of(text[one.start : one.end], one.kind, options, language)) for one in found]
     layer = EditLayer(edits)
     pieces: list[str] = []

@@ -232,7 +232,7 @@ def _names_in_closings(text: str) -> list[tuple[int, Name]]:
             if not start:
                 break
             position = start
-            begin = start + len(text[start:]) - len(text[start:].lstrip(" \t"))
+            begin = next((place for place in range(start, len(text)) if text[place] not in " \t"), len(text))
             name = read_name(text, begin, is_first_free=False)
             if name is not None and text[name.end : name.end + 1] in ("", "\n", ",", "\r", " "):
                 found.append((begin, name))
@@ -256,9 +256,15 @@ def _repeated(text: str, words: Iterable[str]) -> Iterator[Detection]:
         yield Detection(match.start("given") + given[0].start() if is_name else match.end("given"), match.end(), PhiKind.PERSON, RULES)
 
 
+_SHORTEST_KNOWN = 4
+
+
 def _known_names(text: str, known: Iterable[str]) -> Iterator[Detection]:
+    """Names and numbers from elsewhere. A plain number of up to three digits counts only behind its label: it is a score or a size too."""
     for identifier in sorted({word.strip() for word in known if word.strip()}, key=lambda word: (-len(word), word)):
         pattern = r"\s+".join(re.escape(part) for part in identifier.split())
+        before = rf"(?<!\w)(?:{phi_words().alternation('id_labels')})[ \t]*(?:[:=#.][ \t]*)*"
+        label = before if identifier.isdigit() and len(identifier) < _SHORTEST_KNOWN else ""
         kind = PhiKind.ID if any(sign.isdigit() for sign in identifier) else PhiKind.PERSON
-        for match in re.finditer(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE):
-            yield Detection(*match.span(), kind, "known", True)
+        for match in re.finditer(rf"{label}(?<!\w)(?P<value>{pattern})(?!\w)", text, re.IGNORECASE):
+            yield Detection(*match.span("value"), kind, "known", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import string
+from functools import cache
 
 from weakbox.text.deidentify_detection import PhiKind
 from weakbox.text.deidentify_words import clinical_words, phi_words
@@ -55,6 +56,7 @@ def _stand_in(word: str, kind: PhiKind, key: bytes) -> str:
     return chosen.upper() if word.isupper() else chosen
 
 
+@cache
 def _given_names() -> tuple[str, ...]:
     return tuple(sorted({name for name in phi_words().lists["given_names"] if name.isalpha() and name.lower() not in clinical_words()}))
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from weakbox.text.normalise import Edit, EditLayer, Normalised
-from weakbox.text.phrasebook import Found, Phrasebook, word_ranges
+from weakbox.text.phrasebook import Endings, Found, Phrasebook, word_ranges
 
 GLOSSARIES = Path(__file__).parent / "glossaries"
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|\n[ \t]*(?:[-•*>+]|\(?[\w]{1,3}[.)])?[ \t]*)$")
@@ -52,6 +52,7 @@ class Glossary:
 
     language: str
     marks: frozenset[str]
+    has_capital_nouns: bool
     rewrites: tuple[Rewrite, ...]
     headings: Phrasebook
     terms: Phrasebook
@@ -78,10 +79,17 @@ def load_glossary(language: str) -> Glossary:
     return Glossary(
         language=language,
         marks=frozenset(spelling for word in content["marks"].split() for spelling in _spellings(word, spellings)),
+        has_capital_nouns=content.get("nouns") == "capital",
         rewrites=tuple(_rewrite(rule) for rule in content.get("rewrites") or ()),
         headings=Phrasebook(_pairs(content["headings"], spellings)),
-        terms=Phrasebook(terms),
+        terms=Phrasebook(terms, _endings(content.get("endings", ""))),
     )
+
+
+def _endings(words: str) -> Endings:
+    """Endings "en e as>o" (``as`` stands for ``o``), the longest first."""
+    pairs = [word.partition(">") for word in words.split()]
+    return tuple(sorted(((ending, base) for ending, _, base in pairs), key=lambda pair: -len(pair[0])))
 
 
 def _pairs(group: Mapping[str, str], spellings: Mapping[int, str]) -> list[tuple[str, str]]:
@@ -174,6 +182,9 @@ def _edit(text: str, start: int, end: int, words: str) -> list[Edit]:
     return [(start, end, words)]
 
 
+_SUM = re.compile(r"[ \t]?\+")
+"""What makes "Gleason 4" the first half of a score, and no share of a pattern."""
+_SHORTEST_ABBREVIATION = 5
 _LINE_LEAD = " \t*_=#->•+"
 _HEADING_LEAD = re.compile(r"(?:(?:^|\n)[ \t*_=#>•+-]*(?:\(?(?:\d{1,2}|[A-Za-z]|[IVX]{1,4})[.)][ \t]*)?|[.;!?:][ \t]+|\|[ \t]*|--[ \t]*)$")
 _HEADING_END = re.compile(r"[ \t]*(?:\([^()\n]{0,40}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}|[ \t]-[ \t]|[ \t*_=#\-.>\])]*(?:\n|$))")
@@ -181,12 +192,17 @@ _HEADING_END = re.compile(r"[ \t]*(?:\([^()\n]{0,40}\)[ \t]*)?(?:[*_]{0,3}:|[*_]
 _STOP_HEADING_END = re.compile(r"\.[ \t]+(?=[A-ZÄÖÜÅÉ\d])")
 """Some hospitals set a full stop after their headings."""
 _RUN_ON_HEADING_END = re.compile(r"[ \t](?![ \t]*(?:\d{1,2}|[A-Z]|[IVX]{1,4})\b[ \t]*[:.)=-])")
+_HEADING_TAIL = re.compile(
+    r"[ \t]+(?:por|per|je|pro|par|pr|nach|según|enligt|volgens|selon|der|des|de|del|du|van|av)[ \t]+[^\W\d_]+"
+    r"(?:[ \t]+[^\W\d_]+)?(?=[ \t]*:)"
+)
+"""What a heading may add before its colon: "Diagnóstico por frasco:", "Diagnose je Gefäß:"."""
 _OPEN_HEADINGS = ("Addendum", "Corrected report")
 _OPEN_HEADING_END = re.compile(r"[^\n:]{0,60}:|[ \t]+(?:\S+[ \t]+){0,2}\d{1,2}[./]")
 
 
 def _term_edits(text: Normalised, start: int, end: int, glossary: Glossary) -> list[Edit]:
-    lower, headings, terms, marks = text.lower, glossary.headings, glossary.terms, glossary.marks
+    lower, headings, terms = text.lower, glossary.headings, glossary.terms
     edits: list[Edit] = []
     reached, after_stop = start, -2
     for match in word_ranges(lower, start, end):
@@ -196,11 +212,15 @@ def _term_edits(text: Normalised, start: int, end: int, glossary: Glossary) -> l
         found = _heading_at(text.text, headings, lower, first, last, end) if headings.opens_with(match[0]) else None
         if found is None and terms.opens_with(match[0]):
             found = terms.longest(lower, first, last, end)
+        if found is None and lower[last : last + 1] == "." and last - first >= _SHORTEST_ABBREVIATION:
+            found = terms.abbreviated(lower, first, last, end)
+        if found is not None and found.english.startswith("pattern") and _SUM.match(lower, found.end, end):
+            found = None
         if found is None or _is_part_of_code(lower, first, last) or (found.end - first == 1 and text.text[first].isupper()):
             continue
         goes_on = first <= after_stop + 1
         if found.has_stop:
-            found = _with_stop(text.text, found, marks)
+            found = _with_stop(text.text, found, glossary)
             after_stop = found.end
         edits += _found_edits(text.text, found, goes_on=goes_on)
         reached = found.end
@@ -220,23 +240,51 @@ def _heading_at(text: str, headings: Phrasebook, lower: str, start: int, end: in
     found = headings.longest(lower, start, end, stop)
     if found is None:
         return None
+    found = _with_second_heading(headings, lower, found, stop)
     words = text[found.start : found.end]
     is_line = text[text.rfind("\n", 0, start) + 1 : start].strip(_LINE_LEAD) == ""
     if _HEADING_END.match(text, found.end) and (is_line or words[0].isupper()):
         return found
     if is_line and words[0].isupper() and _STOP_HEADING_END.match(text, found.end) and not found.has_stop:
         return found._replace(end=found.end + 1, english=f"{found.english}:")
+    tail = _HEADING_TAIL.match(lower, found.end, stop) if is_line else None
+    if tail is not None:
+        return found._replace(end=tail.end())
     if is_line and found.english in _OPEN_HEADINGS and _OPEN_HEADING_END.match(text, found.end):
         return found
     return found if is_line and len(words) > 4 and words.isupper() and _RUN_ON_HEADING_END.match(text, found.end) else None
+
+
+_AND = re.compile(r"[ \t]*(?:,|/|&|\+|\b(?:und|u\.|en|och|o|y|e|et)\b)[ \t]*")
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_RANKS = ("Diagnosis", "Findings", "Impression", "Microscopic description", "Gross description", "Specimens", "Comment", "Recommendation")
+"""Which of two headings in one ("Mikroskopie und Beurteilung") says what the section is."""
+
+
+def _with_second_heading(headings: Phrasebook, lower: str, found: Found, stop: int) -> Found:
+    """ "Mikroskopie und Beurteilung" is one heading."""
+    joint = _AND.match(lower, found.end, stop)
+    word = _FIRST_WORD.match(lower, joint.end(), stop) if joint else None
+    second = headings.longest(lower, word.start(), word.end(), stop) if word and headings.opens_with(word[0]) else None
+    if second is None or not _HEADING_END.match(lower, second.end):
+        return found
+    names = (found.english, second.english)
+    best = min(names, key=lambda name: _RANKS.index(name) if name in _RANKS else len(_RANKS))
+    return found._replace(end=second.end, english=best)
 
 
 _CAPITALISED = re.compile(r"[ \t]+(?P<word>[^\W\d_]+)")
 _WRAPPED = re.compile(r"[ \t]*\n[ \t]*(?=[^\W\d_])")
 
 
-def _with_stop(text: str, found: Found, marks: frozenset[str]) -> Found:
-    """An abbreviation with its full stop, which stays where it also ends the sentence: before a line end or a capitalised function word."""
+_NAMES = frozenset(("gleason", "nottingham", "elston", "bloom", "likert"))
+
+
+def _with_stop(text: str, found: Found, glossary: Glossary) -> Found:
+    """An abbreviation with its full stop, which stays where it also ends the sentence.
+
+    It does before a line end and before a capitalised word: a function word where the language writes its nouns so too.
+    """
     wrapped = _WRAPPED.match(text, found.end)
     if wrapped is not None:
         goes_on = text[wrapped.end()].islower()
@@ -244,8 +292,14 @@ def _with_stop(text: str, found: Found, marks: frozenset[str]) -> Found:
     if not text[found.end : found.end + 3].strip(" \t"):
         return found._replace(end=found.end - 1)
     following = _CAPITALISED.match(text, found.end)
-    ends = following is not None and following["word"][0].isupper() and following["word"].lower() in marks
+    ends = following is not None and following["word"][0].isupper() and _begins_sentence(following["word"], glossary)
     return found._replace(end=found.end - 1) if ends else found
+
+
+def _begins_sentence(word: str, glossary: Glossary) -> bool:
+    if glossary.has_capital_nouns:
+        return word.lower() in glossary.marks
+    return len(word) > 2 and not word.isupper() and word.lower() not in _NAMES
 
 
 def _found_edits(text: str, found: Found, *, goes_on: bool) -> list[Edit]:

@@ -179,6 +179,8 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 
 def language_stretches(lower: str, stated: str = ENGLISH) -> list[tuple[int, int, str]]:
     """(start, end, language) of every stretch, in order: a paragraph's own language where its words tell, otherwise the report's."""
+    if _is_plainly_english(lower, stated):
+        return [(0, len(lower), ENGLISH)]
     paragraphs = [_read_lines(lower, start, end) for start, end in _paragraphs(lower)]
     whole = Evidence()
     for lines in paragraphs:
@@ -188,6 +190,31 @@ def language_stretches(lower: str, stated: str = ENGLISH) -> list[tuple[int, int
     if language not in (ENGLISH, *glossary_languages()) or len(whole.points) < 2:
         return [(0, len(lower), language)] if lower else []
     return _joined(stretch for lines in paragraphs for stretch in _paragraph_stretches(lines, language))
+
+
+_ASCII_WORD = re.compile(r"[a-z]+")
+_SURELY_ENGLISH = 4
+_MOST_STRANGE = 0.2
+
+
+def _is_plainly_english(lower: str, stated: str) -> bool:
+    """The quick answer for most texts: several English words, and hardly one that only other languages have."""
+    if stated != ENGLISH or not lower.isascii():
+        return False
+    foreign, english = _telling_words()
+    words = _ASCII_WORD.findall(lower)
+    known = len(english.intersection(words))
+    return known >= _SURELY_ENGLISH and len(foreign.intersection(words)) <= _MOST_STRANGE * known
+
+
+@lru_cache(maxsize=1)
+def _telling_words() -> tuple[frozenset[str], frozenset[str]]:
+    """Words that only other languages have, and those by which English is known."""
+    marks, clinical, _ = _vocabulary()
+    english = marks[ENGLISH] | clinical[ENGLISH]
+    foreign = {word for language in marks if language != ENGLISH for word in marks[language] | clinical[language]}
+    own = {word for word in marks[ENGLISH] if not any(word in marks[language] for language in marks if language != ENGLISH)}
+    return frozenset(word for word in foreign - english if len(word) > 1 and word != "rads"), frozenset(own)
 
 
 def _paragraphs(lower: str) -> list[tuple[int, int]]:
@@ -215,6 +242,8 @@ def _paragraph_stretches(lines: list[tuple[int, int, Evidence]], language: str) 
         own = _own_language(evidence, current, *_LINE_SURE)
         if own is not None:
             current = own
+        elif current != usual and evidence.points.get(usual, 0.0) > evidence.points.get(current, 0.0):
+            current = usual
         yield start, end, current
 
 

@@ -12,6 +12,9 @@ from weakbox.terminology.sectors import LEVEL_ORDER, sectors_of
 from weakbox.text.lexicon import Hit, Lexicon, load_words
 
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\s*(?:[(\[][^()\[\]]{0,8}[)\]])?\s*(?:[:=]\s*)?$", re.IGNORECASE)
+_POSITION_FIELD = re.compile(r"\bpos(?:ition|n)?\.?\s?[:=]\s?$", re.IGNORECASE)
+_POSITION_LETTER = re.compile(r"\bpos(?:ition|n)?\.?\s?[:=]\s?(?P<letter>[apm])(?=\s*(?:$|[;,|\n]))")
+_LETTERS = {"a": "anterior", "p": "posterior", "m": "medial"}
 POSITION_ORDER = ("anterior", "posterior", "medial", "lateral")
 
 
@@ -67,6 +70,9 @@ def location_tokens(text: str, start: int = 0, end: int | None = None, language:
         if hit.label.startswith("weak") and not _is_beside(text, hits, index, strong):
             continue
         tokens.append(_token(hit))
+    if "pos=" in lower or "pos:" in lower or "position" in lower:
+        letters = _POSITION_LETTER.finditer(lower, start, len(lower) if end is None else end)
+        tokens += [LocationToken(*match.span("letter"), "position", (_LETTERS[match["letter"]],)) for match in letters]
     return tokens
 
 
@@ -80,6 +86,8 @@ def _is_beside(text: str, hits: list[Hit], index: int, strong: list[tuple[int, i
     """A short form (``L``, ``ant``) counts only next to a full location word, or to another short form that does."""
     hit = hits[index]
     if _SIDE_FIELD.search(text, max(0, hit.start - 26), hit.start):
+        return True
+    if hit.label.startswith("weak_position") and _POSITION_FIELD.search(text, max(0, hit.start - 12), hit.start):
         return True
     if (hit.end - hit.start == 1 or hit.label == "weak_side:midline") and not text[hit.start : hit.end].isupper():
         return False

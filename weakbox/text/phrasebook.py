@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,6 +20,8 @@ _FOLLOWING = re.compile(
     r"(?P<gap>[ \t]{0,3}(?:\n[ \t]{0,8}(?=[^\W\d_]))?|-)"
     r"(?:(?P<word>[^\W\d_]+)|(?P<number>\d{1,4}(?:[.,:]\d{1,2})?(?![\d.,]*\d))|(?P<sign>[^\w\s-]))"
 )
+_GOES_ON = re.compile(r"\.(?:[ \t]{0,3}[a-zà-ÿ\d(]|[ \t]*[,:;)=|])")
+_MOST_ALIKE = 12
 _MEMORY = 30_000
 """Words that a node remembers before it starts anew."""
 
@@ -33,10 +36,17 @@ class Found(NamedTuple):
     has_stop: bool = False
 
 
-class _Node:
-    __slots__ = ("english", "following", "memory", "stems")
+Endings = tuple[tuple[str, str], ...]
+"""(ending, what the basic form has in its place), the longest first."""
+_SHORTEST_BASE = 4
+"""Letters of a basic form that an ending leaves; shorter words are too often other words."""
 
-    def __init__(self) -> None:
+
+class _Node:
+    __slots__ = ("endings", "english", "following", "memory", "stems")
+
+    def __init__(self, endings: Endings) -> None:
+        self.endings = endings
         self.english: str | None = None
         self.following: dict[str, _Node] = {}
         self.stems: dict[str, list[tuple[re.Pattern[str], _Node]]] = {}
@@ -45,7 +55,7 @@ class _Node:
     def child(self, token: str) -> _Node:
         node = self.following.get(token)
         if node is None:
-            node = self.following[token] = _Node()
+            node = self.following[token] = _Node(self.endings)
             if "*" in token:
                 pattern = re.compile(re.escape(token).replace(r"\*", r"[^\W\d_]*"))
                 self.stems.setdefault(_stem_key(token), []).append((pattern, node))
@@ -61,6 +71,17 @@ class _Node:
         return known
 
     def _search(self, word: str) -> Iterator[_Node]:
+        is_whole = False
+        for node in self._as_written(word):
+            is_whole |= node.english is not None
+            yield node
+        for ending, base in () if is_whole or len(word) <= _SHORTEST_BASE else self.endings:
+            if word.endswith(ending) and len(word) - len(ending) + len(base) >= _SHORTEST_BASE:
+                basic = self.following.get(word[: len(word) - len(ending)] + base)
+                if basic is not None:
+                    yield basic
+
+    def _as_written(self, word: str) -> Iterator[_Node]:
         if word in self.following:
             yield self.following[word]
         for key in {"", word[:1], word[:2]}:
@@ -76,9 +97,9 @@ def _stem_key(token: str) -> str:
 class Phrasebook:
     """Phrases of one language and the English words that each stands for."""
 
-    def __init__(self, phrases: Iterable[tuple[str, str]]) -> None:
-        """``phrases``: (phrase, English) pairs; the first of two equal phrases counts."""
-        self._root = _Node()
+    def __init__(self, phrases: Iterable[tuple[str, str]], endings: Endings = ()) -> None:
+        """``phrases``: (phrase, English) pairs; the first of two equal phrases counts. A word with one of ``endings`` is its basic form."""
+        self._root = _Node(endings)
         self.words: set[str] = set()
         """Every single word of the phrases, stems with their ``*``."""
         self.english_words: set[str] = set()
@@ -86,6 +107,7 @@ class Phrasebook:
             self.english_words.update(_WORD.findall(english.lower()))
             for plain in _spelt_out(phrase.lower()):
                 self._add(plain, english)
+        self._single = sorted(word for word, node in self._root.following.items() if node.english is not None and "*" not in word)
 
     def _add(self, phrase: str, english: str) -> None:
         tokens = _TOKEN.findall(phrase)
@@ -102,6 +124,19 @@ class Phrasebook:
     def opens_with(self, word: str) -> tuple[_Node, ...]:
         """What a phrase may go on with after ``word``; empty where no phrase begins so."""
         return self._root.after(word)
+
+    def abbreviated(self, lower: str, start: int, end: int, stop: int) -> Found | None:
+        """A word cut short by a full stop ("samenblaseninfiltr."), where all words that begin so mean the same and the sentence goes on."""
+        if not _GOES_ON.match(lower, end, stop):
+            return None
+        word = lower[start:end]
+        first = bisect_left(self._single, word)
+        meant = set()
+        for index in range(first, min(first + _MOST_ALIKE, len(self._single))):
+            if not self._single[index].startswith(word):
+                break
+            meant.add(self._root.following[self._single[index]].english)
+        return Found(start, end + 1, str(meant.pop()), (), True) if len(meant) == 1 else None
 
     def longest(self, lower: str, start: int, end: int, stop: int) -> Found | None:
         """The longest phrase that begins with the word ``lower[start:end]`` and ends before ``stop``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,7 +32,7 @@ _LOOSE = re.compile(r"[ \t]*(?:$|\n|[*_=#\-]{2,}|:|-\s|\.\s*\n)")
 _COLON = re.compile(r"[ \t]*(?:\([^()\n]{0,60}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}(?=\s)|[ \t]+-[ \t])")
 _LINE_END = re.compile(r"[ \t*_=#\-.>\])]*(?:\n|$)")
 _TEXT_FOLLOWS = re.compile(r"[ \t]+(?:[A-Z][a-z]|\d|[AI] |PI-?\s?RADS|[A-Z]{2,3}\s[a-z\d])")
-_ANSWER = re.compile(r"\s*(?:positive|negative|pos\b|neg\b|[+-](?:\s|$)|early|yes\b|no\b|n/?a\b|present\b|absent\b)", re.IGNORECASE)
+_ANSWER = re.compile(r"[ \t]*(?:positive|negative|pos\b|neg\b|[+-](?:\s|$)|early|yes\b|no\b|n/?a\b|present\b|absent\b)", re.IGNORECASE)
 """A word before a colon in the middle of a line is a field where a bare answer follows ("Contrast: positive")."""
 _SPOKEN_HEADINGS = frozenset(("findings", "impression", "conclusion", "indication", "technique"))
 _SPOKEN_BODY = re.compile(
@@ -40,6 +41,9 @@ _SPOKEN_BODY = re.compile(
     re.IGNORECASE,
 )
 """What follows a heading that was dictated without its colon."""
+_SUMMARY_LEAD = re.compile(r"(?:in (?:summary|conclusion|short)|to (?:summari[sz]e|conclude)|summing up)(?=[ \t]*[,:]?[ \t])")
+"""Sums up in running text, without a heading."""
+_SUMMARY_GATE = ("in summary", "in conclusion", "in short", "to summari", "to conclude", "summing up")
 _ADDENDUM_TAIL = re.compile(r"[^\n:]{0,60}:")
 
 
@@ -51,7 +55,7 @@ def _headings(language: str) -> Lexicon:
 def find_sections(text: Normalised, language: str = "en") -> tuple[TextSection, ...]:
     """The sections in the order of the text; together they cover it, printed scales cut out as ``template_legend``."""
     marks = _heading_marks(text, language)
-    sections = _end_leading_addendum(text, _between(text, marks))
+    sections = _without_body(text, _end_leading_addendum(text, _between(text, marks)))
     return _with_legends(sections, legend_spans(text, language))
 
 
@@ -85,6 +89,16 @@ def _heading_marks(text: Normalised, language: str) -> list[_Mark]:
         end = _heading_end(text.text, hit)
         if end is not None:
             marks.append(_Mark(hit.start, end, hit.label))
+    return _with_summary(text, marks)
+
+
+def _with_summary(text: Normalised, marks: list[_Mark]) -> list[_Mark]:
+    """ "In summary, ..." at the start of a paragraph or line begins the impression where no heading does."""
+    if any(mark.label in ("impression", "addendum") for mark in marks) or not any(word in text.lower for word in _SUMMARY_GATE):
+        return marks
+    for match in _SUMMARY_LEAD.finditer(text.lower):
+        if match.start() and text.lower[: match.start()].rstrip(" \t")[-1:] == "\n" and match.end() < len(text.lower):
+            return sorted([*marks, _Mark(match.start(), match.end(), "impression")], key=lambda mark: mark.start)
     return marks
 
 
@@ -166,6 +180,92 @@ def _end_leading_addendum(text: Normalised, sections: list[TextSection]) -> list
     addendum = TextSection(kind=first.kind, start=first.start, end=gap.start(), heading=first.heading, order=first.order)
     rest = TextSection(kind=SectionKind.FINDINGS, start=gap.start(), end=first.end)
     return [*sections[:index], addendum, rest, *sections[index + 1 :]]
+
+
+_CONTEXT = (SectionKind.CLINICAL_INFORMATION, SectionKind.COMPARISON, SectionKind.TECHNIQUE)
+_HEADED_BODY = (SectionKind.FINDINGS, SectionKind.DIAGNOSIS, SectionKind.MICROSCOPY, SectionKind.SYNOPTIC)
+_BODY_WORDS = re.compile(
+    r"\b(?:prostate|gland|peripheral|transition|volume|lesions?|targets?|roi|pi-?rads|bi-?rads|zone|vesicles?|capsule|breasts?|mass|cysts?"
+    r"|densit\w+|nodules?|calcifications?|lymph|nodes?|enhanc\w+|carcinoma|adenocarcinoma|tumou?r|benign|malignan\w+|gleason|isup|cores?"
+    r"|specimens?|tissue|hyperplasia|fibroadenoma|papilloma|phyllodes|acr|sections?|biopsies|excision|mastectomy|prostatectomy|chips"
+    r"|fragments?|focus|foci|quadrant|mammogra\w+|ultrasound|mri|left|right)\b"
+)
+_HISTORY_WORDS = re.compile(
+    r"\b(?:psa\b(?! density)|years?|yrs?|y/?o|yo|previous\w*|prior|history|known|father|mother|brother|sister|family|familial"
+    r"|referred|referral"
+    r"|question\w*|rule out|palpable|screening|therapy|treated|treatment|dre|symptom\w*|complain\w*|elevated|rising|surveillance|pre-?op\w*"
+    r"|post-?op\w*|status post|brca\d?|suspicion of|clinical\w*|indication|staging|medication|finasteride|requested?|request|before"
+    r"|patients?|he|she|his|her|man|woman|since|months?|weeks?|(?:19|20)\d\d)\b|\?|\d{1,2}[./-]\d{1,2}[./-]\d{2}"
+)
+_TECHNIQUE_WORDS = re.compile(
+    r"\b(?:t1\w*|t2\w*|dwi|adc|dce|sequences?|axial|sagittal|coronal|coil|tesla|[13](?:[.,]5)? ?t|gadolinium\w*|contrast|protocol"
+    r"|slices?|planes?"
+    r"|b-?values?|b ?\d{3,4}|gadovist|dotarem|clariscan|prohance|gauge|needle|fixed|stain\w*|h&?e|formalin|digital|views?"
+    r"|projections?|mlo|cc"
+    r"|tomosynthesis|probe|mhz|compared|comparison|mr[it]? of|quality|artefacts?|artifacts?|spasmolytic|buscopan|enema|ml of|administ\w+"
+    r"|injection|acquired|performed|obtained|examination|subtraction)\b"
+)
+_BULLET_LINE = re.compile(r"[ \t]*(?:[-*•>+]|\(?\d{1,2}[.)])[ \t]")
+
+
+def _without_body(text: Normalised, sections: list[TextSection]) -> list[TextSection]:
+    """History, comparison and technique end where the report's body follows without a heading of its own.
+
+    A report whose body has its heading keeps its sections as they are headed.
+    """
+    if any(section.kind in _HEADED_BODY and section.heading is not None for section in sections):
+        return sections
+    cut: list[TextSection] = []
+    for section in sections:
+        body = _body_start(text, section) if section.kind in _CONTEXT else None
+        if body is None:
+            cut.append(section)
+        else:
+            first = TextSection(kind=section.kind, start=section.start, end=body, heading=section.heading, order=section.order)
+            cut += (first, TextSection(kind=SectionKind.FINDINGS, start=body, end=section.end))
+    return cut
+
+
+def _body_start(text: Normalised, section: TextSection) -> int | None:
+    """The first line below the heading's own, or below its first paragraph, that speaks of organ or tissue and of no history."""
+    lines = [(match.start(), match.end()) for match in _FULL_LINE.finditer(text.lower, section.start, section.end)]
+    is_first_paragraph = bool(lines) and "\n" not in text.text[section.start : lines[0][0]]
+    for before, (start, end) in itertools.pairwise(lines):
+        is_paragraph = text.text.count("\n", before[1], start) > 1
+        is_first_paragraph = is_first_paragraph and not is_paragraph
+        if is_paragraph:
+            gap = _BLANK_LINE.search(text.text, end, section.end)
+            is_body = _is_body_paragraph(text.lower, start, gap.start() if gap else section.end)
+        else:
+            is_body = is_first_paragraph and _is_body_line(text.lower, start, end, section.kind)
+        if is_body:
+            return start
+    return None
+
+
+_FULL_LINE = re.compile(r"[^\n]*\S[^\n]*")
+_FIRST_SENTENCE = re.compile(r"[^\n]*?(?:[.;](?=\s)|(?=\n|$))")
+
+
+def _is_body_paragraph(lower: str, start: int, end: int) -> bool:
+    if _BODY_WORDS.search(lower, start, end) is None:
+        return False
+    return _HISTORY_WORDS.search(lower, start, _sentence_end(lower, start, end)) is None
+
+
+def _is_body_line(lower: str, start: int, end: int, kind: SectionKind) -> bool:
+    """A line of the heading's own paragraph must not go on with the history, or with how the images were made."""
+    stop = _sentence_end(lower, start, end)
+    if _HISTORY_WORDS.search(lower, start, stop) or _BULLET_LINE.match(lower, start, end):
+        return False
+    if kind is not SectionKind.CLINICAL_INFORMATION and _TECHNIQUE_WORDS.search(lower, start, stop):
+        return False
+    return _BODY_WORDS.search(lower, start, end) is not None
+
+
+def _sentence_end(lower: str, start: int, end: int) -> int:
+    sentence = _FIRST_SENTENCE.match(lower, start, end)
+    return sentence.end() if sentence else end
 
 
 def _kind(label: str) -> SectionKind:

@@ -28,6 +28,10 @@ class Sentence:
 
 
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s+[\"'(\[]?[A-Z0-9•*\-#>]|\s*$)")
+_END_IN_SMALL_LETTERS = re.compile(r"[.!?]+[\"')\]]*(?=\s+[\"'(\[]?[A-Za-z0-9•*\-#>]|\s*$)")
+"""Where sentences end in a text that was typed or dictated without capitals."""
+_SMALL_START = re.compile(r"[a-z\d)]\. +[a-z]")
+_CAPITAL_START = re.compile(r"[a-z\d)]\. +[A-Z]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:approx|ca|e\.?g|i\.?e|vs|dr|prof|mr|mrs|ms|fig|resp|incl|max|min|cf|est|al|st|vol|ser|im|img|se|pt|pts|hx|s/p|dx|lt|"
     r"rt|z\. ?n|v\. ?a|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)"
@@ -55,6 +59,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
     """The units of ``text[start:end]``, in order, blank ones left out."""
     stop = len(text) if end is None else end
     units: list[Sentence] = []
+    is_small = _is_in_small_letters(text, start, stop)
     paragraph, previous = 0, start
     for number, line in enumerate(_LINE.finditer(text, start, stop)):
         first, last = line.span()
@@ -70,9 +75,9 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
             while last - first > _LONGEST_LINE:
                 stop_here = text.rfind(" ", first, first + _LONGEST_LINE)
                 stop_here = stop_here if stop_here > first else first + _LONGEST_LINE
-                units += _line_units(text, first, stop_here, paragraph, number)
+                units += _line_units(text, first, stop_here, paragraph, number, is_small=is_small)
                 first = stop_here
-            units += _line_units(text, first, last, paragraph, number)
+            units += _line_units(text, first, last, paragraph, number, is_small=is_small)
     return units
 
 
@@ -85,10 +90,16 @@ def _is_row(line: str) -> bool:
     )
 
 
-def _line_units(text: str, start: int, end: int, paragraph: int, line: int) -> list[Sentence]:
+def _is_in_small_letters(text: str, start: int, end: int) -> bool:
+    """Whether sentences begin with small letters here: two at least do, and more than begin with a capital."""
+    small = sum(1 for _ in _SMALL_START.finditer(text, start, end))
+    return small > 1 and small > 2 * sum(1 for _ in _CAPITAL_START.finditer(text, start, end))
+
+
+def _line_units(text: str, start: int, end: int, paragraph: int, line: int, *, is_small: bool) -> list[Sentence]:
     units: list[Sentence] = []
     position = start
-    for stop in _ends(text, start, end):
+    for stop in _ends(text, start, end, _END_IN_SMALL_LETTERS if is_small else _END):
         unit = _unit(text, position, stop, paragraph, line)
         if unit is not None:
             units.append(unit)
@@ -96,10 +107,10 @@ def _line_units(text: str, start: int, end: int, paragraph: int, line: int) -> l
     return units
 
 
-def _ends(text: str, start: int, end: int) -> list[int]:
+def _ends(text: str, start: int, end: int, pattern: re.Pattern[str]) -> list[int]:
     stops: list[int] = []
     begin = start
-    for match in _END.finditer(text, start, end):
+    for match in pattern.finditer(text, start, end):
         cut = text[begin : match.end()]
         if (
             _MARKER_ONLY.match(cut.rstrip("."))

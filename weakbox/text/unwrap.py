@@ -20,6 +20,7 @@ _LABEL = re.compile(
     r"\s*(?:lesions?|targets?|roi|index|mark(?:er)?|region of interest|addendum|impression|findings|conclusion|comparison)\b",
     re.IGNORECASE,
 )
+_SHORT_LABEL = re.compile(r"\s*(?:les|lsn)\.? ?#?[1-9]\b", re.IGNORECASE)
 _CONNECTOR = re.compile(
     r"(?:[,+/(=]|\b[x*-]|\b(?:of|the|and|or|in|at|with|to|is|a|an|by|on|for|from|within|near|no|not|pi-?rads|gleason|score|category|"
     r"measuring|measures|grade|"
@@ -36,6 +37,19 @@ _KEPT_PREFIX = re.compile(
 _PAGE = re.compile(
     r"^[ \t\-_=]*(?:page|pagina|seite|sida|p[áa]gina)\s*:?\s*\d{1,3}(?:\s*(?:of|/|van|von|av|de|sur)\s*\d{1,3})?[ \t\-_=]*$\n?",
     re.IGNORECASE | re.MULTILINE,
+)
+_RUNNING = re.compile(r"\s*[a-zà-ÿ][^:]*[,(]")
+"""A colon behind a comma or an open bracket of a line that begins small is no field's: "right, at the base (T2: 3"."""
+_ADJECTIVE = re.compile(
+    r"\b[a-zà-ÿ]{3,}(?:ig|lich|isch|iert|bar|haft|ös|ell|förmig|artig|är|arm|reich)(?:e|en|er|es|em)$|\b[a-zà-ÿ]{3,}end(?:e|en|es|em)$"
+)
+"""A German adjective awaits its noun, which is written with a capital."""
+_FOREIGN_CONNECTOR = re.compile(
+    r"\b(?:der|die|das|des|dem|den|ein|eine|einer|eines|einem|einen|kein|keine|im|am|zur|zum|vom|von|mit|und|oder|ohne|bei|auf|für|aus|nach"
+    r"|durch|sowie|bis|ca\.?|het|een|van|met|op|bij|zonder|voor|och|ett|av|på|med|till|från|utan|samt|vid|el|los|las|una|uno|unos|del|de|la"
+    r"|y|o|con|por|para|al|sin|según|le|les|une|un|du|des|et|ou|dans|au|aux|avec|sur|par|sans|pour|chez|en|rechten|linken|rechte[rs]?"
+    r"|linke[rs]?|rechter|linker|höger|vänster|hö|vä)$",
+    re.IGNORECASE,
 )
 _COLUMNS = re.compile(r"\S {2,}\S.*\S {2,}\S")
 _TIGHT_SEMICOLONS = re.compile(r"\S;\S[^;]*\S;\S")
@@ -68,6 +82,7 @@ def unwrap_edits(text: str) -> list[Edit]:
 
 _SEGMENT = re.compile(r"^[ \t]*(?:MSH|EVN|PID|PV1|ORC|OBR|NTE|TXA|ZD\w|FHS|BHS|BTS|FTS)\|[^\n]*\n?", re.MULTILINE)
 _OBSERVATION = re.compile(r"^[ \t]*OBX\|[^|\n]*\|[A-Z]{2}\|(?P<code>[^|\n]*)\|[^|\n]*\|", re.MULTILINE)
+_BEFORE_UNIT = re.compile(r"(?<=\|)[\d.,]{1,8}\|(?=[a-zA-Z%]{1,3}(?:/[a-zA-Z]{1,3}){0,2}\|)")
 _OBSERVATION_END = re.compile(r"\|{3,}[^|\n]{0,3}(?:\|[^|\n]{0,16}){0,8}$", re.MULTILINE)
 _CODES: tuple[tuple[str, str], ...] = (
     ("IMP", "Impression: "),
@@ -77,6 +92,7 @@ _CODES: tuple[tuple[str, str], ...] = (
     ("IND", "Indication: "),
     ("HX", "History: "),
 )
+_CODES += (("PSAD", "PSA density: "), ("PSA", "PSA: "), ("VOL", "Prostate volume: "), ("REC", "Recommendation: "), ("PRIOR", "Comparison: "))
 _CODES += (("HIS", "History: "), ("TEC", "Technique: "), ("ADD", "Addendum: "), ("COMP", "Comparison: "))
 
 
@@ -89,6 +105,7 @@ def _message_edits(text: str) -> list[Edit]:
         heading = next((words for start, words in _CODES if code.startswith(start) or f"^{start}" in code), "")
         edits.append((match.start(), match.end(), heading if heading != last else ""))
         last = heading
+    edits += [(match.end() - 1, match.end(), " ") for match in _BEFORE_UNIT.finditer(text)]
     edits += [(match.start(), match.end(), "") for match in _OBSERVATION_END.finditer(text)]
     return _without_overlap(sorted(edits))
 
@@ -170,7 +187,7 @@ def _join(line: str, following: str, width: int) -> str | None:
 
 
 def _is_list_item(line: str) -> bool:
-    return _LIST_ITEM.match(line) is not None
+    return _LIST_ITEM.match(line) is not None or _SHORT_LABEL.match(line) is not None
 
 
 def _join_token(words: str, continuation: str) -> str | None:
@@ -182,13 +199,16 @@ def _join_token(words: str, continuation: str) -> str | None:
 
 
 def _starts_afresh(line: str, *, is_capital_text: bool) -> bool:
-    if _FIELD.match(line) or _LABEL.match(line):
+    field = _FIELD.match(line)
+    if (field is not None and not _RUNNING.match(field[0])) or _LABEL.match(line):
         return True
     return not is_capital_text and _HEADING.match(line) is not None
 
 
 def _is_soft(words: str, continuation: str) -> bool:
     """A line that stops in the middle of a phrase, whatever its width."""
+    if len(words) >= 40 and (_FOREIGN_CONNECTOR.search(words) or _ADJECTIVE.search(words)):
+        return True
     if _CONNECTOR.search(words):
         return len(words) > 30 or continuation[0].islower() or continuation[0].isdigit()
     return continuation[0].islower() and len(words) >= 40

@@ -27,12 +27,12 @@ from weakbox.extractors.grammar.breast.pathology_case import (
     is_other_organ,
     mask_past,
     masked,
-    plain_print,
     read_procedure,
 )
 from weakbox.extractors.grammar.breast.pathology_grade import find_grades
 from weakbox.extractors.grammar.breast.pathology_layout import Layout, lay_out
 from weakbox.extractors.grammar.breast.pathology_mentions import find_mentions
+from weakbox.extractors.grammar.breast.pathology_print import plain_print, unwrapped
 from weakbox.extractors.grammar.breast.pathology_receptors import find_receptors, settle_her2
 from weakbox.extractors.grammar.breast.pathology_sections import find_breast_passages
 from weakbox.extractors.grammar.breast.pathology_size import find_sizes
@@ -62,15 +62,16 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     if is_imaging(text.lower):
         return abstain(report, ORGAN.name, SOURCE, "wrong_type", "the report speaks of images, not of tissue")
     injected = injection_spans(text.lower)
-    past = [*mask_past(text.lower, passages), *gross]
-    reader, layout, procedure = _prepare(text, passages, [*injected, *past], injected)
+    words = unwrapped(text.text)
+    past = [*mask_past(words.lower() if words != text.text else text.lower, passages), *gross]
+    reader, layout, procedure = _prepare(words, text.lower, passages, [*injected, *past], injected)
     columns = of_columns(reader, reader.tables)
     if columns:
         reader = without_tables(reader, reader.tables)
     blocks = columns or gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)]
     entries = with_columns(reader, with_stretches(reader, blocks, layout.stretches))
     entries = with_bracketed_places(reader, entries, layout.stretches)
-    specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts))) for entry in entries]
+    specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts)), text.text) for entry in entries]
     kept = [(facts, entry.is_node) for facts, entry in zip(specimens, entries, strict=True) if set(facts) - set(PLACES)]
     are_nodes = [is_node for _, is_node in kept]
     specimens = with_markers_of_tumour([facts for facts, _ in kept], are_nodes)
@@ -83,16 +84,21 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     return _extraction(report, text, exam if malignant is None else {**exam, "malignant": malignant}, specimens, bool(injected))
 
 
-def _with_label(entry: Entry, facts: Facts) -> Facts:
-    return facts if entry.label is None else {"specimen_id": entry.label, **facts}
+def _with_label(entry: Entry, facts: Facts, text: str) -> Facts:
+    """The facts with the label in the letters of the report."""
+    if entry.label is None:
+        return facts
+    written = text[slice(*entry.label.spans[0])]
+    is_same = written.upper() == str(entry.label.value).upper()
+    return {"specimen_id": replace(entry.label, value=written) if is_same else entry.label, **facts}
 
 
 def _prepare(
-    text: Normalised, passages: Sequence[Passage], blanked: Sequence[tuple[int, int]], injected: Sequence[tuple[int, int]]
+    text: str, lower: str, passages: Sequence[Passage], blanked: Sequence[tuple[int, int]], injected: Sequence[tuple[int, int]]
 ) -> tuple[Reader, Layout, Fact | None]:
-    words = plain_print(masked(text.text, blanked))
+    procedure = read_procedure(masked(lower, injected), passages)
+    words = plain_print(masked(text, blanked))
     lower = words.lower()
-    procedure = read_procedure(masked(text.lower, injected), passages)
     mentions = find_mentions(words, lower)
     tables = find_tables(lower)
     is_core = procedure is not None and procedure.value in ("core_biopsy", "fna")

@@ -19,8 +19,9 @@ from weakbox.extractors.grammar.breast.radiology_exam import (
 )
 from weakbox.extractors.grammar.breast.radiology_findings import GroupReader
 from weakbox.extractors.grammar.breast.radiology_merge import Correction, apply_addendum, merge_groups
+from weakbox.extractors.grammar.breast.radiology_spelling import in_one_spelling
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
-from weakbox.extractors.grammar.breast.radiology_view import build_view
+from weakbox.extractors.grammar.breast.radiology_view import build_view, with_titles
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Role
 from weakbox.organs.breast import ORGAN, RADIOLOGY
@@ -40,6 +41,8 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     reason = _abstention(text)
     if reason is not None:
         return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
+    text, sections = in_one_spelling(text, sections)
+    sections = with_titles(sections, text.lower)
     view = build_view(text, sections)
     modality = read_modality(view, sections)
     view = replace(view, modality=modality.only, modalities=modality.names)
@@ -96,6 +99,7 @@ def _abstention(text: Normalised) -> str | None:
 
 def _read_findings(view: View) -> tuple[list[Draft], Correction | None]:
     readers: list[GroupReader] = []
+    concluding: list[GroupReader] = []
     addenda: list[tuple[GroupReader, list[Clause]]] = []
     read = (clause for clause in view.clauses if clause.role in READ_ROLES)
     for (_, role), group in groupby(read, key=lambda clause: (clause.group, clause.role)):
@@ -105,8 +109,8 @@ def _read_findings(view: View) -> tuple[list[Draft], Correction | None]:
         if role is Role.ADDENDUM:
             addenda.append((reader, clauses))
         else:
-            readers.append(reader)
-    findings = merge_groups(readers)
+            (concluding if role is Role.IMPRESSION else readers).append(reader)
+    findings = merge_groups([*readers, *concluding])
     correction: Correction | None = None
     for reader, clauses in addenda:
         correction = apply_addendum(findings, reader, clauses, view) or correction

@@ -21,7 +21,7 @@ from weakbox.extractors.grammar.pathology.imaging import is_imaging_report
 from weakbox.extractors.grammar.pathology.passages import Role, find_passages
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.extractors.grammar.pathology.sites import with_site_lines
-from weakbox.extractors.grammar.pathology.specimens import Reader
+from weakbox.extractors.grammar.pathology.specimens import MALIGNANT, Reader
 from weakbox.extractors.grammar.pathology.tables import ColumnOf
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
@@ -32,7 +32,6 @@ from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
 SOURCE = "rules"
-_MALIGNANT = ("adenocarcinoma", "other_malignancy")
 _FREE_OF_CANCER = ("asap", "hgpin", "inflammation", "benign")
 _OTHER_ORGANS = re.compile(
     r"\b(?:breast|mammar\w+|ductal carcinoma in situ|colon\w*|polyp|duodenal|gastric|stomach|oesophag\w+|esophag\w+|thyroid"
@@ -117,7 +116,10 @@ def _with_case_facts(
     amended = [(role, span) for role, span in stretches if role is Role.AMENDMENT]
     if amended:
         specimens = _amend(reader, specimens, amended)
-    tumours = [index for index, specimen in enumerate(specimens) if _holds_tumour(specimen)]
+    glands = [index for index, specimen in enumerate(specimens) if specimen.ordinals not in reader.other_parts]
+    tumours = [index for index, specimen in enumerate(specimens) if _holds_tumour(specimen) and index in glands]
+    if len(glands) == 1 and reader.procedure == "prostatectomy" and "diagnosis" not in specimens[glands[0]].facts:
+        tumours = glands
     if len(tumours) > 1 and reader.procedure == "prostatectomy":
         tumours = [index for index in tumours if any(name in specimens[index].facts for name in GRADE_FIELDS)]
     if len(specimens) == 1:
@@ -128,9 +130,9 @@ def _with_case_facts(
         return specimens
     filled = specimens[chosen]
     extra = {name: fact for name, fact in own.items() if name not in filled.facts and not _is_ungraded(filled, name)}
-    if "diagnosis" in filled.facts and filled.facts["diagnosis"].value not in _MALIGNANT:
+    if "diagnosis" in filled.facts and filled.facts["diagnosis"].value not in MALIGNANT:
         extra = {name: fact for name, fact in extra.items() if name.startswith("cores_")}
-    specimens[chosen] = Assembled(label=filled.label, position=filled.position, facts={**filled.facts, **extra})
+    specimens[chosen] = replace(filled, facts={**filled.facts, **extra})
     return specimens
 
 
@@ -167,30 +169,66 @@ def _places(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> Fact
 def _amend(reader: Reader, specimens: list[Assembled], stretches: Iterable[tuple[Role, TextRange]]) -> list[Assembled]:
     """An amendment goes to the specimen that it names, to the lone one, or to the only one with tumour."""
     amended = list(specimens)
-    for _, (start, end) in stretches:
-        index = _named(reader.text[start:end], amended)
-        if index is None:
-            tumours = [i for i, specimen in enumerate(amended) if _holds_tumour(specimen)]
-            index = 0 if len(amended) == 1 else tumours[0] if len(tumours) == 1 else None
-        if index is None:
-            continue
-        facts = reader.read_stretch(start, end)
-        if reader.procedure == "biopsy":
-            facts |= location_facts(reader.text, start, end)
-        specimen = amended[index]
-        amended[index] = Assembled(
-            label=specimen.label, position=specimen.position, facts=combine(facts, specimen.facts, conflict="superseded")
-        )
+    tumours = [index for index, specimen in enumerate(amended) if _holds_tumour(specimen)]
+    lone = 0 if len(amended) == 1 else tumours[0] if len(tumours) == 1 else None
+    for _, stretch in stretches:
+        for index, (start, end) in _addressed(reader.text, stretch, amended, lone):
+            specimen = amended[index]
+            facts = reader.read_stretch(start, end)
+            if "diagnosis" not in facts and specimen.facts.get("diagnosis", _NOTHING).value in MALIGNANT:
+                facts = {**reader.read_amounts(start, end), **facts}
+            if reader.procedure == "biopsy":
+                facts |= _moved_to(location_facts(reader.text, start, end), specimen.facts)
+            amended[index] = replace(specimen, facts=combine(facts, specimen.facts, conflict="superseded"))
     return amended
 
 
-def _named(words: str, specimens: Sequence[Assembled]) -> int | None:
+def _moved_to(place: Facts, known: Facts) -> Facts:
+    """The place that an amendment gives, where it changes the side or level; words that only name the specimen add nothing."""
+    return place if any(name in known and known[name].value != fact.value for name, fact in place.items()) or not known else {}
+
+
+_NEXT_NAMED = (
+    r"\band\s+(?=(?:the\s+)?(?:specimen|part|container|sample|core|site|jar|pot|vial|tube|bottle)\s*#?\s*(?:\d|(?-i:[A-Z]\b|[IVX]+\b)))"
+)
+_SENTENCE = re.compile(rf"(?:(?!{_NEXT_NAMED})[^.;\n]|[.;](?!\s)|\n(?!\s*\n))+", re.IGNORECASE)
+_OF_THE_CASE = re.compile(r"\b(?:by\s+case|case\s+grade|(?:of|for)\s+the\s+case|overall|composite|case[- ]level)\b", re.IGNORECASE)
+_STANDS = re.compile(r"\b(?:unchanged|no\s+changes?|remains?|stands|not\s+changed|unaltered)\b", re.IGNORECASE)
+
+
+def _addressed(text: str, stretch: TextRange, specimens: Sequence[Assembled], lone: int | None) -> list[tuple[int, TextRange]]:
+    """Which sentences of an amendment speak of which specimen: the one that they name, or the one named before."""
+    found: list[tuple[int, TextRange]] = []
+    index = _named(text, *stretch, specimens) if lone is None else lone
+    for sentence in _SENTENCE.finditer(text, *stretch):
+        named = _named(text, *sentence.span(), specimens)
+        index = index if named is None else named
+        if _OF_THE_CASE.search(sentence[0]) and named is None:
+            index = lone
+        if index is None or _STANDS.search(sentence[0]):
+            continue
+        if found and found[-1][0] == index and not text[found[-1][1][1] : sentence.start()].strip(" .;\n"):
+            found[-1] = (index, (found[-1][1][0], sentence.end()))
+        else:
+            found.append((index, sentence.span()))
+    return found
+
+
+def _named(text: str, start: int, end: int, specimens: Sequence[Assembled]) -> int | None:
+    """The specimen whose label stands in the sentence, otherwise the only one at the place that it names."""
     for index, specimen in enumerate(specimens):
         if specimen.label is not None and re.search(
-            rf"\b(?:specimen|part|container|sample|core|site|biopsy)\s*#?\s*{re.escape(str(specimen.label.value))}\b", words, re.IGNORECASE
+            r"\b(?:specimen|part|container|sample|core|site|biopsy|jar|pot|vial|tube|bottle)\s*#?\s*"
+            rf"{re.escape(str(specimen.label.value))}\b",
+            text[start:end],
+            re.IGNORECASE,
         ):
             return index
-    return None
+    place = {name: fact.value for name, fact in location_facts(text, start, end).items() if name in ("side", "levels")}
+    same = [
+        i for i, specimen in enumerate(specimens) if place == {n: f.value for n, f in specimen.facts.items() if n in ("side", "levels")}
+    ]
+    return same[0] if len(same) == 1 and place else None
 
 
 def _exam(procedure: Fact | None, stated: Facts, everything: Facts, specimens: Sequence[Facts]) -> Facts:
@@ -208,10 +246,10 @@ def _exam(procedure: Fact | None, stated: Facts, everything: Facts, specimens: S
 
 def _cancer_present(specimens: Sequence[Facts], everything: Facts) -> Fact | None:
     diagnoses = [facts["diagnosis"] for facts in specimens if "diagnosis" in facts]
-    malignant = [diagnosis for diagnosis in diagnoses if diagnosis.value in _MALIGNANT]
+    malignant = [diagnosis for diagnosis in diagnoses if diagnosis.value in MALIGNANT]
     if malignant:
         return Fact(value=True, spans=malignant[0].spans, confidence=max(d.confidence for d in malignant), rule="specimens")
-    if "diagnosis" in everything and everything["diagnosis"].value in _MALIGNANT:
+    if "diagnosis" in everything and everything["diagnosis"].value in MALIGNANT:
         return Fact(value=True, spans=everything["diagnosis"].spans, confidence=everything["diagnosis"].confidence, rule="case")
     free = [diagnosis for diagnosis in diagnoses if diagnosis.value in _FREE_OF_CANCER]
     if free:

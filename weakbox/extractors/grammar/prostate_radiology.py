@@ -13,6 +13,7 @@ from weakbox.extractors.grammar.radiology_merge import apply_addendum, fill_sing
 from weakbox.extractors.grammar.radiology_psa import read_psa, read_psa_density
 from weakbox.extractors.grammar.radiology_reading import SectionReading
 from weakbox.extractors.grammar.radiology_staging import read_staging
+from weakbox.extractors.grammar.radiology_tables import with_fields
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, build_view
 from weakbox.organs.prostate import ORGAN, RADIOLOGY
 from weakbox.records.extraction import ExtractionStatus, Finding, Flag, ReportExtraction
@@ -32,12 +33,15 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     reason = _abstention(text)
     if reason is not None:
         return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
+    text = with_fields(text)
     view = build_view(text, sections, report.language)
     lesions, overall, overall_likert = _read_lesions(view)
     flags: list[Flag] = []
     exam = _read_exam(view, lesions, overall, overall_likert, flags)
     findings = tuple(_finding(report, index, draft, text, flags) for index, draft in enumerate(lesions))
     flags += _text_flags(view)
+    if not exam and not findings:
+        flags.append(Flag(path="", code="missing", detail="no value of an MRI report was found"))
     status = ExtractionStatus.REVIEW if any(flag.code in _REVIEW_CODES for flag in flags) else ExtractionStatus.OK
     return _extraction(report, status, exam, findings, tuple(flags))
 
@@ -96,7 +100,30 @@ def _abstention(text: Normalised) -> str | None:
     other = len(_OTHER_ORGAN.findall(words)) if own == 0 or sum(words.count(word) for word in _OTHER_GATE) >= 3 else 0
     if own == 0 and (other > 0 or not _ORGAN.search(words)):
         return "wrong_organ"
-    return "wrong_organ" if other >= 3 and other > 3 * own else None
+    if other >= 3 and other > 3 * own:
+        return "wrong_organ"
+    return "wrong_type" if _is_of_tissue(words) else None
+
+
+_TISSUE = re.compile(
+    r"adenocarcinoma|gleason(?:[^.\n]{0,12}[345]\s?\+\s?[345])?|\bcores?\b|perineural|immunohisto|microscop|macroscop|\bgross\b|\bspecimens?\b|prostatic (?:tissue|glands"
+    r"|parenchyma)|\bfragments?\b|\bchips\b|histolog|\bacinar|\bpin\b|hgpin|\basap\b|grade group|\bisup\b|formalin|\bstain|cassette|needle biops"
+    r"|\b[345]\s?\+\s?[345]\b|\bturp\b|\bpt[234][abc]?\b|\bralp\b|hyperplasia\. no evidence"
+)
+_IMAGES = re.compile(
+    r"p(?:i-?\s?)?-?rads|likert|\bt2\w*|\bdwi\b|\badc\b|diffusion|restrict\w+|enhanc\w+|\b(?:mp|bp)?-?mri?\b|signal|\bvolume|\bvol\b|intens"
+    r"|\bpsa\b|vesicles (?:are|clear|normal)|\bno (?:epe|adenopathy|nodes|lymph)"
+)
+_TISSUE_GATE = ("adenocarcinoma", "gleason", "core", "specimen", "histolog", "microscop", "isup", "prostatic", "fragment", "chips", "turp", "ralp", "+")
+
+
+def _is_of_tissue(words: str) -> bool:
+    """A pathology report that was handed in as an MRI report: it speaks more of tissue than of images."""
+    tissue = len(_TISSUE.findall(words)) if any(word in words for word in _TISSUE_GATE) else 0
+    if not tissue:
+        return False
+    images = len(_IMAGES.findall(words))
+    return images == 0 or (tissue >= 2 and tissue > images)
 
 
 def _read_lesions(view: View) -> tuple[list[Draft], Candidate | None, Candidate | None]:
@@ -114,8 +141,9 @@ def _read_lesions(view: View) -> tuple[list[Draft], Candidate | None, Candidate 
     lesions = merge_sections(readings)
     for reading, clauses in addenda:
         apply_addendum(lesions, reading, clauses, view)
-    overall = _overall([*readings, *(reading for reading, _ in addenda)], "overall")
-    overall_likert = _overall([*readings, *(reading for reading, _ in addenda)], "overall_likert")
+    everything = [*readings, *(reading for reading, _ in addenda)]
+    overall = _overall(everything, "overall") or (None if lesions else _of_zones(everything))
+    overall_likert = _overall(everything, "overall_likert")
     fill_single_lesion(lesions, "pirads", overall)
     fill_single_lesion(lesions, "likert", overall_likert)
     return lesions, overall, overall_likert
@@ -127,12 +155,13 @@ def _overall(readings: Sequence[SectionReading], name: str) -> Candidate | None:
         found: list[Candidate] = [candidate for reading in readings if reading.role is role for candidate in getattr(reading, name)]
         if found:
             return max(found, key=lambda candidate: int(str(candidate.value)))
+    return None
+
+
+def _of_zones(readings: Sequence[SectionReading]) -> Candidate | None:
+    """The highest score of a whole zone, for an exam without lesions."""
     zones = [candidate for reading in readings for candidate in reading.zones]
-    return (
-        max(zones, key=lambda candidate: int(str(candidate.value)))
-        if zones and name == "overall" and not any(reading.drafts for reading in readings)
-        else None
-    )
+    return max(zones, key=lambda candidate: int(str(candidate.value)), default=None)
 
 
 def _read_exam(

@@ -43,7 +43,7 @@ def read_volume(view: View) -> ExamReading:
     volumes = Located(find_volumes(lower))
     for rank, clause in _by_trust(view.clauses) if volumes.items else ():
         for quantity in volumes.within(clause.start, clause.end):
-            points = _gland_points(lower, clause, quantity)
+            points = _gland_points(lower, clause, quantity) or _corrected_points(lower, clause, quantity)
             if points and (best is None or points - rank > best[0]):
                 best = (points - rank, quantity)
     if best is not None:
@@ -93,7 +93,7 @@ def read_exam_table(view: View) -> dict[str, ExamReading]:
 
 def _by_trust(clauses: Sequence[Clause]) -> list[tuple[int, Clause]]:
     """Findings and impression before the clinical field, which may quote an earlier ultrasound."""
-    ranked = [(0 if clause.role in READ_ROLES else 4 if clause.role is Role.CLINICAL else 2, clause) for clause in clauses]
+    ranked = [(-20 if clause.role is Role.ADDENDUM else 0 if clause.role in READ_ROLES else 4 if clause.role is Role.CLINICAL else 2, clause) for clause in clauses]
     return sorted(ranked, key=lambda pair: (pair[0], pair[1].start))
 
 
@@ -118,13 +118,22 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     has_dimensions = bool(_DIMENSIONS.search(lead))
     if _OF_PART.search(lead):
         return 0
+    is_weight = quantity.unit == "g"
     if _WHOLE.search(lead):
-        return 10
+        return 5 if is_weight else 10
     if _GLAND_AFTER.match(after):
-        return 9
+        return 5 if is_weight else 9
     if nearest >= 0 or has_dimensions or _VOLUME_WORD.search(lead):
-        return 8 if quantity.unit == "ml" else 7
+        return 4 if is_weight else 8
     return 0
+
+
+def _corrected_points(lower: str, clause: Clause, quantity: Quantity) -> int:
+    """ "The volume was misprinted; 41 mL is correct" in an addendum."""
+    cut = lower[clause.start : clause.end]
+    if clause.role is not Role.ADDENDUM or not 5 <= quantity.value <= 900 or _NOT_GLAND.search(cut) or is_prior(lower, quantity.start, quantity.end):
+        return 0
+    return 4 if _VOLUME_WORD.search(cut) else 0
 
 
 def _volume_candidate(quantity: Quantity, lower: str) -> Candidate:

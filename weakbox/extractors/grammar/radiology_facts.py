@@ -45,7 +45,7 @@ class Facts:
 _STOPS = re.compile(r"[,(:]")
 _OPENING = (Assertion.FAMILY, Assertion.HYPOTHETICAL)
 NEGATED_LESION = re.compile(
-    r"\b(?:no|without|not|nor|negative for|absence of|free of)\b[^,;.]{0,60}?\b(?:lesions?|foc(?:us|i)|nodules?|mass(?:es)?|"
+    r"\b(?:no|nil|without|not|nor|negative for|absence of|free of)\b[^,;.]{0,60}?\b(?:lesions?|foc(?:us|i)|nodules?|mass(?:es)?|"
     r"abnormalit|area|cancer|carcinoma|disease|target)"
 )
 
@@ -64,18 +64,25 @@ def is_asserted(cut: str, start: int, end: int) -> bool:
 
 
 _LISTED = re.compile(r"\(\s*[^)]{0,40}$|\d\s*,\s*$")
-_OPEN_CATEGORY = re.compile(r"\b(?:no|without|not|negative for|absence of)\b[^;.]*$")
+_OPEN_CATEGORY = re.compile(r"\b(?:no|nil|without|not|negative for|absence of)\b[^;.]*$")
 
 
 def _is_category_asserted(cut: str, start: int, end: int, value: int) -> bool:
     """A score after a comma or a bracket stays stated in "no restricted diffusion, PI-RADS 2", but not in "no lesion (PI-RADS 3, 4)"."""
+    lead = cut[:start]
+    if value <= 2 and _LOW_STATED.search(lead) and NEGATED_LESION.search(lead):
+        return True
     if not is_asserted(cut, start, end):
         return False
-    lead = cut[:start]
     is_open = _OPEN_CATEGORY.search(lead) and NEGATED_LESION.search(lead)
     return not (value >= 3 and is_open and _LISTED.search(lead))
 
 
+_LOW_STATED = re.compile(
+    r"(?:\b(?:scored?|given|assigned|graded|rated|classified|categori[sz]ed|overall|therefore|hence|thus|so|giving|category|score|exam(?:ination)?"
+    r"|corresponding|consistent|equivalent|equates?|with|in keeping|this (?:is|was)|i\.?e\.?)|[=-])(?: (?:as|is|was|to|a|an|with|been|it|in|line|of))*\s*$"
+)
+"""What leads to the exam's low category in a sentence that finds no lesion: "no lesion is seen and has been scored PI-RADS 2"."""
 _OVERALL_BEFORE = re.compile(
     r"\b(?:overall|highest|maximum|maximal|max\.?|exam(?:ination)?|study|global|patient|final|summary|worst|index "
     r"category)\b[^.;,]{0,40}$"
@@ -249,6 +256,8 @@ def _read_region(facts: Facts, clause: Clause, view: View) -> None:
     """A sub-heading ("Left peripheral zone:") places what its own words leave open."""
     region = clause.region
     if region is None or region.is_elsewhere:
+        return
+    if region.is_inline and clause.line > region.last_line and view.stagings.within(clause.start, clause.end):
         return
     outer = view.locations.within(region.parent.start, region.parent.end) if region.parent else []
     location = location_of([*outer, *view.locations.within(region.start, region.end)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft
 from weakbox.extractors.grammar.radiology_facts import NEGATED_LESION, Facts, is_asserted, read_facts
 from weakbox.extractors.grammar.radiology_mentions import LabelMention
-from weakbox.extractors.grammar.radiology_prior import is_of_the_past
+from weakbox.extractors.grammar.radiology_prior import DISPROVED, is_of_the_past
 from weakbox.extractors.grammar.radiology_reading import SectionReading, conflicts, labelled, new_draft, open_draft, place_matches
 from weakbox.extractors.grammar.radiology_several import Values, place_groups, respective_values
 from weakbox.extractors.grammar.radiology_tables import (
@@ -22,7 +22,7 @@ from weakbox.extractors.grammar.radiology_tables import (
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
 
 _EMPTY_LABEL = re.compile(
-    r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
+    r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:(?:now )?(?:resolved|disappeared|no longer (?:seen|visible|present|identified|found))\b|none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
     r"evidence))|nil\b|_{2,}|\[\s*\]|not (?:seen|identified|present|applicable)|x{3,}|-+\s*$|absent\b|$)"
 )
 _ANCHOR = re.compile(
@@ -117,10 +117,11 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     reading.is_list_of_lesions |= _LIST_OF_LESIONS.fullmatch(cut) is not None and cut.endswith(":")
     labels = _stated_labels(clause, view, cut)
     if labels is None:
+        reading.current = None
         return
     facts = read_facts(clause, view)
     if facts.overall is not None or facts.overall_likert is not None:
-        _take_overall(reading, clause, facts)
+        _take_overall(reading, clause, facts, view)
     if labels:
         _read_labelled(reading, clause, view, facts, labels)
         return
@@ -136,7 +137,7 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
 
 
 _OTHER_ORGAN = re.compile(
-    r"vi-?rads|acetabul\w+|\bsacrum|\bilium|iliac|femor\w+|femur|vertebra\w*|\bpubic|ischi\w+|(?:bladder|rectal|colonic|sigmoid|renal"
+    r"vi-?rads|\bl[1-5]\b(?!\s*[:=(])|acetabul\w+|\bsacrum|\bilium|iliac|femor\w+|femur|vertebra\w*|\bpubic|ischi\w+|(?:bladder|rectal|colonic|sigmoid|renal"
     r"|hepatic|adnexal|ovarian|uterine|vesical)(?: \w+)? (?:mass|tumou?r|lesion|polyp|cyst|nodule|cancer)"
 )
 _OWN_ORGAN = re.compile(r"prostat|\bpz|\btz|zone|\bgland|seminal|apex|apical|lobe")
@@ -151,7 +152,7 @@ def _stated_labels(clause: Clause, view: View, cut: str) -> list[LabelMention] |
     ]
     lower = view.text.lower
     kept = [label for label in labels if not (_EMPTY_LABEL.match(lower, label.end, clause.end) and _is_blank_lesion(label, clause, view))]
-    if labels and not kept:
+    if labels and (not kept or (DISPROVED.search(cut) and not view.categories.within(clause.start, clause.end))):
         return None
     return kept
 
@@ -168,6 +169,9 @@ def _is_blank_lesion(label: LabelMention, clause: Clause, view: View) -> bool:
 def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, labels: list[LabelMention]) -> None:
     if clause.region is not None and clause.region.is_elsewhere:
         facts.values = {name: candidate for name, candidate in facts.values.items() if name in ("pirads", "likert")}
+        labels = [label for label in labels if facts.is_scored or any(labelled(reading, value) for value in label.values)]
+        if not labels:
+            return
     drafts: list[Draft] = []
     for label in labels:
         for value, span in zip(label.values, label.spans, strict=True):
@@ -178,6 +182,9 @@ def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: F
             if draft not in drafts:
                 drafts.append(draft)
     groups = respective_values(clause, view)
+    if not groups and len(drafts) > 1 and len(places := place_groups(clause, view)) == len(drafts):
+        groups = places
+        facts.values = {name: read for name, read in facts.values.items() if name not in ("side", "zone", "levels", "positions", "size_mm")}
     for index, draft in enumerate(drafts):
         if len(groups) == len(drafts):
             for name, candidate in groups[index].items():
@@ -187,6 +194,7 @@ def _read_labelled(reading: SectionReading, clause: Clause, view: View, facts: F
         if len(drafts) > 1:
             draft.flags.append(("", "shared"))
     reading.current = drafts[-1]
+    reading.together = drafts if len(drafts) > 1 else []
 
 
 def _anchor_without_label(reading: SectionReading, clause: Clause) -> Draft | None:
@@ -211,7 +219,10 @@ def _apply(draft: Draft, facts: Facts) -> None:
     draft.is_lesion_word |= facts.is_lesion_word
 
 
-def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None:
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+def _take_overall(reading: SectionReading, clause: Clause, facts: Facts, view: View) -> None:
     """An overall category inside a lesion's own block is the lesion's; elsewhere it is the exam's."""
     current = reading.current
     is_own_block = (
@@ -220,6 +231,7 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None
         and not current.is_scored
         and sum(not draft.is_scored and (current.label is None or draft.label is not None) for draft in reading.drafts) == 1
         and (current.label is not None or clause.field is not None)
+        and (bool(current.values) or _BLANK_LINE.search(view.text.text, current.start, clause.start) is None)
     )
     for name, candidate, overall in (("pirads", facts.overall, reading.overall), ("likert", facts.overall_likert, reading.overall_likert)):
         if candidate is not None and is_own_block and current is not None:
@@ -229,6 +241,13 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts) -> None
 
 
 def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, cut: str) -> None:
+    if reading.together and _goes_on_with_all(reading, facts, cut):
+        for each in reading.together:
+            _apply(each, facts)
+        return
+    if not (facts.has_noun or facts.is_scored or "size_mm" in facts.values) and view.stagings.within(clause.start, clause.end):
+        facts.values = {name: read for name, read in facts.values.items() if name not in _SHARED_PLACE}
+    reading.together = reading.together if not facts.values and not facts.is_negative and reading.together else []
     _place_relative(reading, clause, facts, cut)
     groups = respective_values(clause, view, facts.count)
     if groups and not facts.is_negative:
@@ -266,6 +285,14 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         reading.overall.append(facts.values["pirads"])
     elif "likert" in facts.values and not facts.has_place and "size_mm" not in facts.values:
         reading.overall_likert.append(facts.values["likert"])
+
+
+def _goes_on_with_all(reading: SectionReading, facts: Facts, cut: str) -> bool:
+    """A sentence without a lesion or place of its own, right below lesions that were named together."""
+    if facts.has_place or facts.is_negative or "size_mm" in facts.values or not facts.values:
+        return False
+    is_known = any(draft.is_scored for draft in reading.together) and facts.is_scored
+    return not is_known and (not facts.has_noun or _DEFINITE.match(cut) is not None or _FOR_ALL.search(cut) is not None)
 
 
 _RELATIVE_SIDE = re.compile(
@@ -379,7 +406,8 @@ def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) 
     if is_new_noun and _is_new_place(current, facts, cut):
         return open_draft(reading, clause)
     if not facts.has_noun and not _is_attribute_only(facts, cut):
-        return None
+        is_own_place = current.label is not None and not current.has_place and clause.sentence - current.sentence == 1
+        return current if is_own_place and not facts.is_negative and not facts.is_benign else None
     return current
 
 

@@ -51,18 +51,30 @@ _VALUE = (
 _RANGE = r"(?:\s*(?P<joint>-|to|/|or|and|&)\s*(?:pi-?rads\s*)?(?P<high>[1-5]|iv|v|iii|ii)(?![\w]|[.,]\d|\s?(?:mm|cm)\b|\s?[x*]\s?\d))?"
 _OR_HIGHER = r"(?P<open>\s*(?:or (?:higher|greater|above|more|over)|and (?:above|higher|greater|over)|\+(?!\d)))?"
 _CATEGORY = re.compile(rf"{RADS}{_VERSION}{_FILLER}{_VALUE}{_RANGE}{_OR_HIGHER}")
+_VALUE_BEFORE = re.compile(
+    r"(?<![\d.,/x-])(?P<value>[1-5])(?:\s?/\s?5|\s+out of\s+5)?\s+(?:on|by|using|according to|as per|per|under)\s+(?:the\s+)?(?:acr\s+)?$"
+)
+""""Score 4/5 on PI-RADS"."""
 _PLUS_ONE = re.compile(r"\s?\+\s?1(?:\s?=\s?4)?(?!\d)")
 _OF_FIVE = re.compile(r"(?<![\d/])[1-5]\s?/\s?5(?![\d/])")
 """Scores out of five: a report that writes two of them means five by the 5 of "4/5"."""
 _THRESHOLD = re.compile(r"[<>]|at least|less than|greater than")
 _OF_SEQUENCE = re.compile(r"\b(?:t2\w*|dwi|adc|dce)(?:[- ]weighted)?(?: imaging)?\s*:?\s*$")
 _UPGRADE = re.compile(rf"(?:up|down)graded?\s+from\s+(?:{RADS}\s*)?(?P<old>[1-5])\s+to\s+(?:a\s+)?(?:{RADS}\s*)?(?P<value>[1-5])(?!\d)")
+_CHANGED_TO = re.compile(
+    r"(?:rads|categor(?:y|isation))\b(?! [1-5])(?:(?!\bt2\b|\bdwi\b|[.;\n]).){1,70}?\b(?:changed|revised|amended|corrected|upgraded|downgraded|raised|lowered"
+    r"|should (?:read|be)|(?:is|are) now)\b(?: from (?:pi-?rads )?[1-5])?(?: to| as)?(?: be)?(?: a)?\s+(?:pi-?rads\s+)?(?:category |score )?(?P<value>[1-5])"
+    r"(?!\d|\s?(?:mm|cm)|[.,]\d)"
+)
+""""The PI-RADS category of the right lesion is changed to 4"."""
 _PLAIN_KEY = re.compile(
     r"(?:assessment(?:\s+category)?|category|suspicion (?:score|level|grade)|suspicion(?=:)|overall (?:score|suspicion(?: (?:score"
     r"|level))?)|"
-    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|score[sd]?)(?=[\s:=-])"
+    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|\bp-?r(?=\s?[:=]?\s?[1-5]\b)|score[sd]?)(?=[\s:=-])"
 )
 _PLAIN_LEAD = re.compile(r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|mpmri|highest|total|level of)\s+)+$")
+_SHORT_CATEGORY = re.compile(r"(?<![\w/.-])p(?:r-?(?P<value>[1-5])|(?P<short>[2-5]))(?=\s*(?:[.,;)\n]|$)|\s+(?:\d\)|se\b|ser\b|im\b|series|image))")
+""""PR4", and "P4" at the end of its phrase."""
 _BARE_LEAD = re.compile(r"(?:^|[.,;:(\n]\s?|\)\s|give this a |overall )$")
 _PLAIN_VALUE = re.compile(
     r"\s*(?:[:=]|of|is|as|-)?\s*(?P<value>[1-5]|iv|v|iii|one|two|three|four|five)(?P<scale>\s*(?:/|out of|of)\s*5)?(?![\w]|[.,]\d"
@@ -86,9 +98,9 @@ _LIKERT_SYSTEM = re.compile(
     r"\blikert\b|\bucla\b|suspicion (?:score|level)|(?:five|5)-point (?:scale|scoring|likert)|institutional (?:scale|scor)"
 )
 _VERSION_AFTER = re.compile(
-    rf"{RADS}(?:_(?=version))?(?:\s*[(,]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category"
+    rf"{RADS}(?:_(?=version))?(?:\s*[(,:=]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category"
     rf"|according to|as per|per|"
-    r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|[1-5](?= (?:according|per|as|using|based|\(v))))*,?\s*[(\[]?\s*"
+    r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|retained|used|applied|[1-5](?= (?:according|per|as|using|based|\(v))))*[,:=]?\s*[(\[]?\s*"
     r"(?:v(?:ersion|er|\.)?\s*[.=:]?\s*(?P<a>2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?P<b>2\.1|2\.0|1\.0)(?!\d))"
 )
 _VERSION_BEFORE = re.compile(r"\bv(?:ersion|\.)?\s*\.?\s*(?P<c>2\.1|2\.0|2|1)\s+(?:of\s+)?(?:the\s+)?$")
@@ -120,6 +132,10 @@ def find_categories(lower: str) -> list[Mention]:
     found = []
     is_of_five = len(_OF_FIVE.findall(lower)) > 1
     for start in rads_starts(lower):
+        before = _VALUE_BEFORE.search(lower, max(0, start - 34), start)
+        if before is not None:
+            found.append(Mention(kind="category", value=int(before["value"]), start=before.start(), end=start + 4, rule="category_before"))
+            continue
         match = _CATEGORY.match(lower, start)
         mention = _category(match, lower) if match else None
         if match and mention is not None and not _OF_SEQUENCE.search(lower[max(0, match.start() - 30) : match.start()]):
@@ -164,13 +180,16 @@ def find_changes(lower: str) -> list[Mention]:
     """Categories after a stated change ("upgraded from 3 to 4")."""
     return [
         Mention(kind="category", value=int(match["value"]), start=match.start(), end=match.end(), rule="category_changed")
-        for match in _UPGRADE.finditer(lower)
+        for match in (*_UPGRADE.finditer(lower), *(_CHANGED_TO.finditer(lower) if "rads" in lower or "category" in lower else ()))
     ]
 
 
 def find_plain_categories(lower: str) -> list[Mention]:
     """Categories that stand without their system's name ("Category: 4"); the report's system decides what they are."""
-    found = []
+    found = [
+        Mention(kind="plain", value=int(match["value"] or match["short"]), start=match.start(), end=match.end(), rule="category_short")
+        for match in _SHORT_CATEGORY.finditer(lower)
+    ]
     for key in _PLAIN_KEY.finditer(lower):
         match = _PLAIN_VALUE.match(lower, key.end())
         if match is None or (key.start() and lower[key.start() - 1].isalnum()):
@@ -194,7 +213,7 @@ def _is_bare_score(lower: str, start: int, key: int, end: int) -> bool:
 
 def find_likert(lower: str) -> list[Mention]:
     """Scores of a Likert or another institutional five-point scale."""
-    found = []
+    found = _short_likert(lower) if "likert" in lower else []
     for match in _LIKERT.finditer(lower):
         value = parse_category(match["value"])
         high = int(match["high"]) if match["high"] else None
@@ -208,6 +227,19 @@ def find_likert(lower: str) -> list[Mention]:
     return found
 
 
+_SHORT_LIKERT = re.compile(r"(?:(?<=[.,;(:])|(?<=[.,;:] ))l(?P<value>[1-5])(?=\s*(?:[.,;)\n]|$))")
+_SPINE = re.compile(r"vertebra|spin(?:e|al)|lumbar|\bdis[ck]|\bs1\b|sacr|marrow|bone")
+
+
+def _short_likert(lower: str) -> list[Mention]:
+    """ "L5" is Likert 5 in a report that names the scale, where no vertebra is meant."""
+    return [
+        Mention(kind="likert", value=int(match["value"]), start=match.start(), end=match.end(), rule="likert_short")
+        for match in _SHORT_LIKERT.finditer(lower)
+        if not _SPINE.search(lower, max(0, match.start() - 60), match.end() + 20)
+    ]
+
+
 _NOUN = r"(?:lesions?|targets?|rois?|regions? of interest)"
 _LABEL = re.compile(
     rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?[\s_]*[:#]?\s*#?\s*|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
@@ -218,7 +250,7 @@ _LABEL = re.compile(
     r",)\s*(?P<third>[1-9]|[c-h])(?!\w|[.,]\d|\s?(?:mm|cm)))?"
 )
 _HASH_LABEL = re.compile(r"#(?<![\w#]#)\s?(?P<hash>[1-9])(?![\w.,]\d|\d)")
-_SHORT_LABEL = re.compile(r"(?:^|(?<=\n))[ \t•*-]*l(?P<short>[1-9])(?=\s*[:=(])")
+_SHORT_LABEL = re.compile(r"(?:^|(?<=\n)|(?<=;))[ \t•*-]*(?:l(?=[1-9]\s*[:=(;])|(?:les|lsn)\.?\s?#?(?=[1-9]\b))(?P<short>[1-9])")
 _IS_PLURAL = re.compile(r"lesions|targets|rois|regions")
 
 
@@ -239,7 +271,7 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
         taken = {position for label in found for position in range(label.start, label.end)}
         hashes = [match for match in _HASH_LABEL.finditer(lower) if match.start() not in taken]
         found += [label for match in hashes if (label := _label(match, ("hash",), text, lower)) is not None]
-    if "l1" in lower:
+    if "l1" in lower or "les" in lower or "lsn" in lower:
         short = [label for match in _SHORT_LABEL.finditer(lower) if (label := _label(match, ("short",), text, lower)) is not None]
         found += short if any("1" in label.values for label in short) else []
     return found
@@ -257,13 +289,17 @@ def _label(match: re.Match[str], groups: tuple[str, ...], text: str, lower: str)
 
 
 _T2 = r"t2(?:[-\s]?(?:w(?:eighted)?i?|wi))?"
-_SEQUENCE_FILLER = r"(?:[-\s:=(]|\b(?:score|category|assessment|imaging|images?|sequence|is|of|weighted|grade)\b)*"
+_SEQUENCE_FILLER = r"(?:[-\s:=(]|\b(?:score|at|category|assessment|imaging|images?|sequence|is|of|weighted|grade)\b)*"
 _SCORE = r"(?P<value>[1-5])(?:\s*/\s*5)?(?![\w]|[.,]\d|\s?(?:mm|cm|x\s?\d|of the)|\s?/\s?[1-5x+-]\s?/)"
 _T2_SCORE = re.compile(rf"{_T2}{_SEQUENCE_FILLER}{_SCORE}")
-_DWI_SCORE = re.compile(rf"(?:dwi|diffusion(?=[- ]weighted|:| score)|adc)(?:\s*/\s*(?:adc|dwi))?{_SEQUENCE_FILLER}{_SCORE}")
+_DWI_SCORE = re.compile(rf"(?:dwi|diffusion(?=[- ]weighted|\s?[:=]| score| [1-5]\b)|adc)(?:\s*/\s*(?:adc|dwi))?{_SEQUENCE_FILLER}{_SCORE}")
 _SCORE_ON = re.compile(
     r"(?P<value>[1-5])(?<!\bbe \d)(?<!\bbe a \d)(?<!\d\d)(?<!\.\d)(?:/5)?\s+(?:on|for)\s+(?P<both>both )?(?P<sequence>t2|dwi|diffusion|adc)"
     r"(?:\w*(?:[- ]weighted(?: imaging)?)?(?:\s*(?:and|/|&)\s*(?P<second>t2|dwi|diffusion|adc)))?"
+)
+_SCORE_OF = re.compile(
+    r"\b(?:score|category)[sd]? (?:of |for |in |on )?(?:the )?(?P<sequence>t2|dwi|diffusion|adc)\w*(?:[- ]weighted(?: imaging)?)?"
+    r"\s*(?:at|of|is|[:=])?\s*(?P<value>[1-5])(?!\w|[.,]\d|\s?(?:mm|cm|x\s?\d))"
 )
 _SCORE_LATER = re.compile(
     r"on (?P<sequence>t2|dwi|diffusion)\b(?:(?!\bt2\b|\bdwi\b|\bdce\b|pi-?rads|likert|[.;]).){0,80}?\b(?:score[ds]?|category)(?: is|"
@@ -286,7 +322,7 @@ _TRIPLE = re.compile(
 _DCE_SCORE = re.compile(
     r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
     r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+|-ve))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|pi))|yes\b"
+    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|p-?[ir]|likert))|yes\b"
     r"|no\b(?!\s+\w)|"
     r"present\b|absent\b|none\b)"
 )
@@ -344,6 +380,7 @@ def find_sequence_scores(lower: str) -> list[Mention]:
         *_SCORE_LATER.finditer(lower),
         *_SCORE_IN_FIELD.finditer(lower),
         *(_SCORE_BESIDE.finditer(lower) if "(score" in lower else ()),
+        *(_SCORE_OF.finditer(lower) if "score" in lower else ()),
     ):
         if not _is_word_start(lower, match.start()):
             continue
@@ -392,6 +429,8 @@ def _contrast(lower: str, taken: list[tuple[int, int]]) -> list[Mention]:
         taken.append(match.span())
     for match in _DCE_SCORE.finditer(lower):
         value = _dce_word(match["value"])
+        if match["value"] == "-" and "enhancement" in match[0] and lower[match.end() - 2] == " ":
+            continue
         if value and _is_word_start(lower, match.start()) and not _is_within(match.start(), taken):
             found.append(Mention(kind="dce", value=value, start=match.start(), end=match.end(), rule="dce_score"))
             taken.append(match.span())

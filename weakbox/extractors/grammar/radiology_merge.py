@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, agreement, largest
-from weakbox.extractors.grammar.radiology_facts import read_facts
+from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, agreement, largest, location_candidates
+from weakbox.extractors.grammar.radiology_facts import place_tokens, read_facts
+from weakbox.extractors.grammar.radiology_prior import DISPROVED
 from weakbox.extractors.grammar.radiology_reading import SectionReading
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
 from weakbox.terminology.sectors import LEVEL_ORDER
-from weakbox.text.locations import POSITION_ORDER
+from weakbox.text.locations import POSITION_ORDER, Location, location_of
 
 _ENOUGH = 1.4
 """Agreement from which two sections speak of one lesion: a score alone (2.0) is enough, a zone alone (1.5) too, a level alone (1.5) too."""
@@ -20,7 +21,7 @@ def merge_sections(readings: Sequence[SectionReading]) -> list[Draft]:
     """One list of drafts in order of first mention; later sections fill and confirm earlier ones."""
     lesions: list[Draft] = []
     for reading in readings:
-        candidates = [draft for draft in reading.drafts if _is_candidate(draft)]
+        candidates = _without_repetitions([draft for draft in reading.drafts if _is_candidate(draft)])
         has_earlier = bool(lesions)
         for own, known in _pairs(candidates, lesions):
             if known is None:
@@ -30,6 +31,22 @@ def merge_sections(readings: Sequence[SectionReading]) -> list[Draft]:
                 _absorb(known, own)
     kept = sorted((draft for draft in lesions if _is_kept(draft)), key=lambda draft: draft.start)
     return _without_introductions(kept)
+
+
+_OF_A_SUMMARY = frozenset(("side", "zone", "levels", "positions", "pirads", "likert"))
+
+
+def _without_repetitions(drafts: list[Draft]) -> list[Draft]:
+    """ "PI-RADS 4 on the left, PI-RADS 3 on the right" at the end sums up: a score and a place that an earlier lesion has, and more."""
+    return [draft for index, draft in enumerate(drafts) if not any(_repeats(draft, earlier) for earlier in drafts[:index])]
+
+
+def _repeats(draft: Draft, earlier: Draft) -> bool:
+    if draft.label is not None or not draft.is_scored or "side" not in draft.values or not set(draft.values) <= _OF_A_SUMMARY:
+        return False
+    if draft.sentence - earlier.sentence < 2 or len(earlier.values) <= len(draft.values):
+        return False
+    return all(name in earlier.values and earlier.values[name].value == candidate.value for name, candidate in draft.values.items())
 
 
 def _without_introductions(lesions: list[Draft]) -> list[Draft]:
@@ -148,6 +165,7 @@ _SHOULD_BE = re.compile(
     r"should (?:read|be|have been|state)|correct(?:ed|ion)|amended|revised|instead|rather than|\bnot\b|in error|erroneous|mistaken|"
     r"typographical"
 )
+_BARE_LABEL = re.compile(r"\b(?:for|of|in) (?P<label>[a-h]|[1-9])(?=\s*(?:$|[.,;)]))")
 _NEW_LESION = re.compile(
     r"\b(?:additional|another|new|second|third|further|missed|not (?:previously )?(?:described|mentioned|"
     r"reported))\b[^.;]{0,60}\b(?:lesion|focus|nodule|area|target|roi)"
@@ -158,8 +176,16 @@ def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Seque
     """What an addendum says supersedes; an addendum's further lesion is added."""
     retracted = _retract(lesions, clauses, view)
     if retracted:
+        gone = {label for clause in retracted for label in _labels_in(clause, view)} - {_label_of(lesion) for lesion in lesions}
+        retracted += [clause for clause in clauses if clause not in retracted and gone & _labels_in(clause, view)]
         clauses = [clause for clause in clauses if clause not in retracted]
         reading.drafts = [draft for draft in reading.drafts if not any(clause.start <= draft.start < clause.end for clause in retracted)]
+        if not clauses:
+            return
+    moved = [clause for clause in clauses if _move(lesions, clause, view)]
+    if moved:
+        clauses = [clause for clause in clauses if clause not in moved]
+        reading.drafts = [draft for draft in reading.drafts if not any(clause.start <= draft.start < clause.end for clause in moved)]
         if not clauses:
             return
     drafts = [draft for draft in reading.drafts if draft.values] or [_loose_draft(clauses, view)]
@@ -176,28 +202,73 @@ def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Seque
     lesions.sort(key=lambda draft: draft.start)
 
 
-_RETRACTED = re.compile(
-    r"\b(?:is|was|are)(?: now)?(?: felt to be| considered)? not (?:considered |felt to be |thought to be )?(?:a|an"
-    r"|any) (?:\w+ )?(?:lesion|focus|abnormality|target)|"
-    r"\b(?:should|to) be (?:disregarded|removed|deleted|ignored)|\b(?:withdrawn|retracted|entered in error|described in error)\b|"
-    r"\b(?:is|was|represents?|correspond(?:s|ing) to|reflects?)(?: now)?(?: considered)?(?: to be)? (?:a |an |the )?(?:normal"
-    r"|(?:biopsy )?ha?emorrhage|artefact|artifact|\w+ \w+ normal)\b"
-)
-
-
 def _retract(lesions: list[Draft], clauses: Sequence[Clause], view: View) -> list[Clause]:
     """Takes out the lesions that an addendum says are none ("target 2 is the normal central zone"); the clauses that say so."""
     found = []
     for clause in clauses:
-        if not _RETRACTED.search(view.cut(clause)):
+        if not DISPROVED.search(view.cut(clause)):
             continue
-        labels = {value.upper() for label in view.labels.within(clause.start, clause.end) for value in label.values}
-        named = [lesion for lesion in lesions if lesion.label is not None and str(lesion.label.value).upper() in labels]
+        labels = _labels_in(clause, view)
+        named = [lesion for lesion in lesions if lesion.label is not None and _label_of(lesion) in labels]
+        named = named or ([] if labels else _meant_by_place(lesions, clause, view))
         for lesion in named:
             lesions.remove(lesion)
         if named:
             found.append(clause)
     return found
+
+
+_MOVED = re.compile(
+    r"\b(?:should (?:read|be|have (?:read|been)|state)|(?:is|lies|was)(?: in fact| actually| in reality)? (?:in|on|at|located|within)|belongs)\b"
+)
+
+
+def _move(lesions: list[Draft], clause: Clause, view: View) -> bool:
+    """ "The lesion described at the right base is in the left base": the one lesion of the first place has the second."""
+    verb = _MOVED.search(view.cut(clause))
+    if verb is None:
+        return False
+    tokens = place_tokens(clause, view)
+    border = clause.start + verb.start()
+    known, new = (location_of(part) for part in ([t for t in tokens if t.start < border], [t for t in tokens if t.start >= border]))
+    labels = _labels_in(clause, view)
+    meant = [lesion for lesion in lesions if (_label_of(lesion) in labels if labels else _is_at(lesion, known))]
+    if not new or (not known and not labels) or len(meant) != 1 or (len(lesions) > 1 and _NEW_LESION.search(view.cut(clause))):
+        return False
+    for name, candidate in location_candidates(new, 0, rule="addendum_location", confidence=0.85).items():
+        before = meant[0].values.get(name)
+        if before is None or before.value != candidate.value:
+            meant[0].values[name] = candidate
+            meant[0].flags.append((name, "superseded"))
+    return True
+
+
+def _is_at(lesion: Draft, place: Location) -> bool:
+    """Whether nothing in a stated place speaks against the lesion's."""
+    if not place or (place.side and lesion.get("side") != place.side) or (place.zone and lesion.get("zone") not in (None, place.zone)):
+        return False
+    levels = lesion.get("levels")
+    return not (place.levels and isinstance(levels, tuple) and not set(levels) & set(place.levels))
+
+
+def _labels_in(clause: Clause, view: View) -> set[str]:
+    return {value.upper() for label in view.labels.within(clause.start, clause.end) for value in label.values}
+
+
+def _label_of(lesion: Draft) -> str:
+    return "" if lesion.label is None else str(lesion.label.value).upper()
+
+
+def _meant_by_place(lesions: list[Draft], clause: Clause, view: View) -> list[Draft]:
+    """The one lesion whose place agrees best with the clause's."""
+    draft = Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence)
+    draft.values.update({name: read for name, read in read_facts(clause, view).values.items() if name not in ("pirads", "likert")})
+    if not draft.has_place or not (view.nouns.within(clause.start, clause.end) or "finding" in view.cut(clause)):
+        return []
+    agreeing = [(points, lesion) for lesion in lesions if (points := agreement(lesion, draft)) is not None and points >= 1.0]
+    best = max((points for points, _ in agreeing), default=0.0)
+    meant = [lesion for points, lesion in agreeing if points == best]
+    return meant if len(meant) == 1 else []
 
 
 def _loose_draft(clauses: Sequence[Clause], view: View) -> Draft:
@@ -218,10 +289,15 @@ def _corrected(lesions: list[Draft], draft: Draft, words: str) -> Draft | None:
         named = next((lesion for lesion in lesions if lesion.label is not None and str(lesion.label.value).upper() == label), None)
         if named is not None:
             return named
+    bare = _BARE_LABEL.search(words) if draft.label is None else None
+    if bare is not None:
+        meant = [lesion for lesion in lesions if lesion.label is not None and str(lesion.label.value).lower() == bare["label"]]
+        if len(meant) == 1:
+            return meant[0]
     if _NEW_LESION.search(words) and draft.has_place:
         return None
     if len(lesions) == 1:
-        return lesions[0]
+        return lesions[0] if draft.label is None or lesions[0].label is None else None
     wrong = _WRONG_SIDE.search(words)
     if wrong is not None:
         on_wrong_side = [lesion for lesion in lesions if lesion.get("side") == wrong["side"]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _PRIOR_BEFORE = re.compile(
-    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old)\b(?:[\s:=(,]|\b(?:a|there|"
+    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old|outside(?=\s*$| (?:read|report|scor|categ|inter|radiol|call"
+    r"|as\b|pi|likert))|externally)\b(?:[\s:=(,]|\b(?:a|there|"
     r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
     r"category|"
     r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|labell?ed|read|considered|seen|"
@@ -35,11 +36,13 @@ _PRIOR_GATE = (
     "nitial",
     "origin",
     "last",
+    "outside",
+    "external",
 )
 """Without one of these nothing before a value says that it is of an earlier exam."""
 _PRIOR_AFTER = re.compile(
     r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
-    r"last)\b|in (?:19|20)\d\d\b|on prior|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
+    r"last)\b|in (?:19|20)\d\d\b|on prior|outside\b(?! (?:the )?(?:prostate|gland|capsule))|externally|elsewhere|by the (?:outside|referring)|in the (?:outside|referring)|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
     r"\bscore))(?!\W{0,3}\d)"
 )
 
@@ -60,7 +63,8 @@ _NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regresse
 _PRIOR_UNIT = re.compile(
     r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
     r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
-    r"biops)|previously(?:,| there (?:was|were)\b)|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
+    r"biops)|previously(?:,| there (?:was|were)\b| (?!described|noted|seen|reported|identified|known|biopsied|demonstrated|mentioned|documented|visuali[sz]ed|described|treated"
+    r"|detected|suspected|called|labell?ed|scored|characteri[sz]ed|the\b))|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
 )
 _STILL = re.compile(
     r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
@@ -71,7 +75,14 @@ _STILL = re.compile(
 def is_of_the_past(cut: str) -> bool:
     if any(word in cut for word in _NO_LONGER_GATE) and _NO_LONGER.search(cut):
         return True
-    return bool(_PRIOR_UNIT.match(cut)) and not _STILL.search(cut)
+    if not _PRIOR_UNIT.match(cut):
+        return False
+    told = _TOLD.search(cut)
+    return not _STILL.search(cut, told.end() if told else 0)
+
+
+_TOLD = re.compile(r"\b(?:showed|demonstrated|described|revealed|documented|mentioned)\b")
+"""What an earlier exam showed is told in the past tense; only a word of today behind it speaks of this exam."""
 
 
 _REPORT_MARK = r"^[ \t=*_#<\[(-]*(?:begin |start of |text of |copy of )?(?:the )?(?:report of (?:the )?)?"
@@ -85,7 +96,46 @@ _CURRENT_REPORT = re.compile(
     rf"|mri)\b[^\n]{{0,50}}$",
     re.MULTILINE,
 )
+DISPROVED = re.compile(
+    r"\b(?:is|was|are)(?: now)?(?: felt to be| considered)? (?:not (?:considered |felt to be |thought to be )?(?:a|an"
+    r"|any)|no(?: longer (?:considered )?an?)?) (?:(?!new|separate)\w+ )?(?:lesion|focus|abnormality|target)|"
+    r"\bdoes not (?:represent|constitute|correspond to) (?:a|an|any) (?:\w+ ){0,2}(?:lesion|focus|abnormality|target|tumou?r)|"
+    r"\b(?:should|to) be (?:disregarded|removed|deleted|ignored)|\b(?:withdrawn|retracted|entered in error|described in error)\b|"
+    r"\b(?:is|was|represents?|correspond(?:s|ing) to|reflects?)(?: now)?(?: considered)?(?: to be)? (?:a |an |the )?(?:normal"
+    r"|(?:biopsy )?ha?emorrhage|artefact|artifact|\w+ \w+ normal)\b|\b(?:called|described as|labell?ed|reported as) (?:lesion|target|roi)\b[^.;]{0,40}"
+    r"\b(?:is|represents|was) (?:a |an |the )?(?:\w+ ){0,2}?(?:benign|bph|normal|hyperplas\w+|stromal|artefact|artifact|ha?emorrhage|scar|cyst)\b"
+)
+"""Says of a lesion that it is none."""
+_QUOTED_REPORT = re.compile(
+    r"^[ \t=*_#<\[(-]*(?:the )?(?:outside|external|referring|original|initial|local|first|requesting|peripheral|received)\b[^\n:.]{0,40}?"
+    r"\b(?:interpretation|report|read(?:ing)?|impression|findings|opinion|conclusion|summary|result)s?\b[^\n:.]{0,40}(?::|$)",
+    re.MULTILINE,
+)
+_OWN_REPORT = re.compile(
+    r"^[ \t=*_#<\[(-]*(?:our|this|current|today'?s?|review(?:er)?(?:'?s)?|second|expert|over-?read|re-?read|re-?interpretation|re-?review|in-?house|my|present"
+    r"|independent|consult\w*|tertiary|institutional|mdt|local)\b[^\n.]{0,70}?(?::|$)",
+    re.MULTILINE,
+)
 _INNER_HEADING = re.compile(r"^[ \t]*(?:findings|impression|conclusion|report)\b", re.MULTILINE)
+
+
+def quoted_reports(lower: str) -> list[tuple[int, int]]:
+    """The stretches where a review quotes the report of another house: from its line to the review's own, or the end of its paragraph."""
+    if not any(word in lower for word in _QUOTED_GATE):
+        return []
+    spans: list[tuple[int, int]] = []
+    for match in _QUOTED_REPORT.finditer(lower):
+        if spans and match.start() < spans[-1][1]:
+            continue
+        own = _OWN_REPORT.search(lower, match.end())
+        end = own.start() if own is not None else lower.find("\n\n", match.end() + 1)
+        if end < 0:
+            break
+        spans.append((match.start(), end))
+    return spans
+
+
+_QUOTED_GATE = ("outside", "external", "referring", "original", "initial", "local", "requesting", "peripheral", "received")
 
 
 def prior_report(lower: str) -> tuple[int, int] | None:

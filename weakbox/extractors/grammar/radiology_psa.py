@@ -12,7 +12,7 @@ from weakbox.extractors.grammar.radiology_units import Role, View
 from weakbox.text.quantities import parse_number
 
 _PSA = re.compile(
-    r"psa(?<![^\W_]psa)(?<!(?<!\b[sp])-psa)(?![\w])(?!\s*(?:-\s*)?(?:d\b|density|dens\b|dt\b|velocity|doubling|kinetics|ratio|"
+    r"(?:psa|aps)(?<![^\W_](?:psa|aps))(?<!(?<!\b[sp])-psa)(?![\w])(?!\s*(?:-\s*)?(?:d\b|density|dens\b|dt\b|velocity|doubling|kinetics|ratio|"
     r"derivative|free\b|nadir date))(?<!free psa)(?<!free-psa)(?<!percent psa)(?<!% psa)"
 )
 _NUMBER = re.compile(
@@ -22,7 +22,7 @@ _NUMBER = re.compile(
 )
 _STOP = re.compile(
     r"\n\s*\n|\bpsa[- ]?(?:d|density|velocity|doubling)\b|\bpsad\b|\bdensity\b|\bfree\b|\bdoubling\b|\bvelocity\b|\bgleason\b|\bgs\b|"
-    r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?:[a-z]|$)|\bratio\b|"
+    r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?!(?:latest|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]{0,15}\d)(?:[a-z]|$)|\bratio\b|"
     r"\blesion|\bcores?\b|\bgrade\b|\bisup\b|\bfamily\b|\bdre\b|\blikert\b|\bcorrected\b|\bfinasteride\b|\btreated\b|\bgland\b"
 )
 _REACH = 130
@@ -49,12 +49,14 @@ _THEN_BEFORE = re.compile(
     r"previous(?:ly)?|prior|was|were|before|formerly|earlier|last year|versus|vs\.?)\b[^.;\d]{0,18}$"
 )
 _THEN_AFTER = re.compile(
-    r"\s*(?:ng/ml|ug/l)?\s*[(,]?\s*(?:at diagnosis|a year ago|last year|(?:two|three|one|\d+) (?:months|years|weeks) ago|previously|prior|"
+    r"\s*(?:ng/ml|ug/l)?\s*[(,]?\s*(?:(?:on|in|of)\s+[\[<(*{]*[a-z\d_./*-]{1,14}[\])>*}]*\s*,?\s*)?(?:at diagnosis|last year"
+    r"|(?:a|an|two|three|four|five|six|one|\d+) (?:months?|years?|weeks?) (?:ago|earlier|before|prior|previously)|previously|prior(?! (?:bx|biops|mri|trus|neg|rp\b|turp|stud|exam|treat|mp))|"
     r"before\b|pre-?(?:treatment|biopsy|op)|at (?:that|the) time|at presentation|initially)(?!\s*(?:was|were|:|of|at|=)?\s*[(]?\d)"
 )
 _JOINT = re.compile(
     r"[^\d.]*?(?:->|>|\bto\b|\bthen\b|\bnow\b|,|\band\b|;|/|\||\s-\s|\bvia\b|\brising\b|\bcurrent(?:ly)?\b|\bmost recent(?:ly)?\b)[^\d.]*$"
 )
+_NEXT_SENTENCE = re.compile(r"\s*\.\s+(?:latest|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]*$")
 _SERIES_JOINT = re.compile(r">|\bto\b|\bnow\b|\bthen\b|\bvia\b")
 _FAMILY = re.compile(r"\b(?:father|brother|uncle|grandfather|cousin|relative|son)\b[^.;\n]{0,60}$")
 
@@ -81,11 +83,12 @@ def read_psa(view: View) -> ExamReading:
     lower = view.text.lower
     found: list[_Reading] = []
     flags: set[str] = set()
-    for run, match in enumerate(_PSA.finditer(lower) if "psa" in lower else ()):
+    for run, match in enumerate(_PSA.finditer(lower) if "psa" in lower or "aps" in lower else ()):
         end = _end_of_run(lower, match.end())
         readings = _run_readings(lower, match.start(), match.end(), end, run)
         masked = view.text.masked_in(match.end(), min(end, match.end() + 22))
-        if masked is not None and (not readings or readings[0].end > masked[0]):
+        is_of_date = masked is not None and "date" in lower[slice(*masked)]
+        if masked is not None and not (is_of_date and readings) and (not readings or readings[0].end > masked[0]):
             flags.add("masked")
             continue
         found += readings
@@ -117,7 +120,7 @@ def _run_readings(lower: str, start: int, after: int, end: int, run: int) -> lis
     kept: list[re.Match[str]] = numbers[:1]
     for before, number in itertools.pairwise(numbers):
         between = _DATE.sub(" ", lower[before.end("unit") if before["unit"] else before.end("value") : number.start("value")])
-        if not _JOINT.match(between) and not any(before.end() <= date.start() < number.start() for date in dates):
+        if not _JOINT.match(between) and not _NEXT_SENTENCE.match(between) and not any(before.end() <= date.start() < number.start() for date in dates):
             break
         if not (number["unit"] or "." in number["value"] or "," in number["value"] or _is_plain_series(lower, before, number, dates)):
             break
@@ -234,7 +237,7 @@ def _candidate(reading: _Reading) -> Candidate:
 
 
 _DENSITY = re.compile(
-    r"(?:psa[- ]?d(?:ensity|ens)?\b|psa density\b|density of psa\b|psa dens\.?|density\b(?=\s*(?:of |is |was |=|:|\()?\s*0[.,]))"
+    r"(?:psa[- ]?d(?:ensity|ens)?\b|psa density\b|density of psa\b|densit[eé] (?:de |du |d')?(?:l')?(?:psa|aps)\b|psa dens\.?|density\b(?=\s*(?:of |is |was |=|:|\()?\s*0[.,]))"
     r"(?:\s*\(psad?\))?"
     r"(?P<gap>[^\n;]{0,45}?)(?<![\w.,])(?P<operator>[<>~]\s?)?(?P<value>[0-4]?[.,]\d{1,3}|"
     r"[0-4](?![\d/.,]))(?!\d|[.,]\d)(?P<unit>\s?ng\s?/\s?ml(?:\s?/\s?(?:cc|ml|cm3|g)|2|\^2)?)?"

@@ -24,6 +24,8 @@ class SectionReading:
     is_list_of_lesions: bool = False
     """Whether a line "Lesions:" stands above."""
     current: Draft | None = None
+    together: list[Draft] = field(default_factory=list)
+    """Lesions that the clause before named together ("Lesions 1 and 2:"): what follows without a name is of them all."""
     head: TableHead | None = None
     columns: list[Draft] = field(default_factory=list)
 

@@ -31,15 +31,28 @@ def place_groups(clause: Clause, view: View) -> list[Values]:
     groups: list[Values] = []
     for start, end in _parts(clause, view):
         location = location_of(view.locations.within(start, end))
+        sizes = [size for size in view.sizes.within(start, end) if size.measured is Measured.LESION]
+        if groups and sizes and not location:
+            groups[-1].setdefault("size_mm", _size(sizes[0]))
         if location.side or location.zone or (groups and location.levels):
             group = location_candidates(location, 0, rule="location_of_list", confidence=0.85)
-            sizes = [size for size in view.sizes.within(start, end) if size.measured is Measured.LESION]
             if sizes:
                 group["size_mm"] = _size(sizes[0])
             for name in ("side", "zone") if groups and "side" not in group and "zone" not in group else ():
                 if name in groups[0]:
                     group[name] = groups[0][name]
             groups.append(group)
+    return _with_shared_size(groups, view.cut(clause))
+
+
+_OF_EACH = re.compile(r"\b(?:each|both)\b[^.;\d]{0,25}(?=\d)")
+
+
+def _with_shared_size(groups: list[Values], cut: str) -> list[Values]:
+    """ "Each 9 mm" behind the places is the size of all."""
+    if len(groups) > 1 and "size_mm" in groups[-1] and _OF_EACH.search(cut) and not any("size_mm" in group for group in groups[:-1]):
+        for group in groups[:-1]:
+            group["size_mm"] = groups[-1]["size_mm"]
     return groups
 
 
@@ -68,7 +81,7 @@ def respective_values(clause: Clause, view: View, count_of_lesions: int = 0) -> 
     if not is_said and max(len(lists["pirads"]), len(lists["likert"])) != count_of_lesions:
         return []
     places = _listed_places(clause, view)
-    if len(places) > 1 and len(places) - 1 in (len(lists["pirads"]), len(lists["likert"])):
+    if len(places) > 1 and len(places) - 1 in (len(lists["pirads"]), len(lists["likert"]), len(lists["size_mm"]) if is_said else 0):
         places = [{**places[0], **place} for place in places[1:]]
     count = max([*(len(found) for found in lists.values()), len(places)])
     if count < 2:

@@ -20,17 +20,17 @@ _ABSENT = re.compile(
     r"seen|identified|suspected|present|evident|visuali[sz]ed|visible|demonstrated|detected|appreciated)|non-?enlarged|unremarkable|"
     r"\bfree\b|preserved|"
     r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|(?:does"
-    r"|do|did) not (?:extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
+    r"|do|did) not (?:see|identify|find|detect|show|demonstrate|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
     r"absence|respected|maintained|spared|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
 )
 _SUSPECTED = re.compile(
     r"\b(?:possib\w+|questionable|equivocal|worrisome|cannot be (?:entirely |completely |fully )?(?:excluded|ruled out)|can ?not "
     r"(?:be )?(?:entirely |completely )?(?:exclude|rule out|excluded)|could not be excluded|not (?:be )?(?:entirely |completely "
     r")?excluded|suspicious|suspected|(?<!low )suspicion|"
-    r"concerning|concern\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto"
+    r"concerning|concern\b|suspects?\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto"
     r"|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
     r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal|grade 1|grade 2|irregular\w*|"
-    r"bulg\w+|obscur\w+|query|\?)"
+    r"bulg\w+|obscur\w+|query|\?)|(?<![\w?])\?(?=\s?\w|$)"
 )
 _PRESENT = re.compile(
     r"\b(?:present\b|gross(?:ly)?\b|definite\w*|evident|evidence of|frank\b|yes\b|positive|invasion|involv(?:ed|ement|es|ing)|"
@@ -53,6 +53,8 @@ _CONTACT_ONLY = re.compile(
     r"|deformity)\W*$"
 )
 _STOP = re.compile(r";|\.\s|\bbut\b|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b")
+_FIELD_STOP = re.compile(rf"{_STOP.pattern}|,\s*(?=(?:the )?(?:left|right)\b)")
+"""Within a field's value a comma before a side begins another part: "Seminal vesicles: right normal, left probably invaded"."""
 _JOINT = re.compile(
     r"^[\s,/&():]*(?:(?:and|or|nor|the|any|either|no|pelvic|regional|left|right|bilateral|both|evidence of|suspicious|enlarged|to|in|into|"
     r"definite|gross|for|are|is|of)\b[\s,/&()]*)*$"
@@ -60,7 +62,7 @@ _JOINT = re.compile(
 _DIRECT = re.compile(
     r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|neg|negative|-ve|absent|n0|normal|clear|not (?:seen"
     r"|present|"
-    r"identified|suspected|involved|enlarged)|unremarkable|intact|0)\b|-(?=\s*(?:$|[|,;\n]|\s{2})))"
+    r"identified|suspected|involved|enlarged)|unremarkable|intact|0|n(?=\s*(?:$|[;,|\n])))\b|-(?=\s*(?:$|[|,;\n]|\s{2})))"
     r"|(?P<present>(?:yes|pos|positive|present|definite|definitely present|y)\b|\+(?:ve\b)?)"
     r"|(?P<suspected>(?:suspected|possible|possibly|probable|probably|equivocal|likely|indeterminate|suspicious|questionable)\b|\?)"
     r"|(?P<open>n/?a\b|not (?:assess|evaluat|applicable)\w*|unable|cannot|x\b|nx\b|_{2,}|limited))"
@@ -69,6 +71,8 @@ _DIRECT = re.compile(
     r"right)\b))"
 )
 """A form's answer right behind the field's name decides: "EPE: Yes - right mid, irregular bulge"."""
+_WITH_SIGN = re.compile(r"(?:(?P<present>\+(?:ve\b)?)|(?P<absent>-(?:ve\b)?))(?=\s*(?:[,;.|)\n]|$)|\s+[a-z]{2,6}(?: [a-z]{2,6})?[+-](?:\s|$))")
+""""ECE+ SVI- LN-"."""
 _AT_FIELD = re.compile(r"(?:^|[.,;|\n•*-]|\s{2})\s*(?:(?:any|left|right|lt|rt|bilateral|both|the)\s+)?$")
 _SEVERITY = {"absent": 0, "suspected": 1, "present": 2}
 _PREFIX_NO = re.compile(r"\b(?:no|without|negative for|absence of|nor|free of|neither|not|no evidence of|no sign of)\b[^;.]*$")
@@ -132,6 +136,9 @@ def _by_stage(view: View) -> dict[str, Candidate]:
         }
         for name, value in states.items():
             found.setdefault(name, Candidate(value=value, words=(match.span(),), rule="tnm_stage", confidence=0.75))
+    for match in _N_ALONE.finditer(lower) if "n0" in lower else ():
+        if _is_read(view, starts, match.start()):
+            found.setdefault("lymph_nodes", Candidate(value="absent", words=(match.span(),), rule="n_stage", confidence=0.75))
     for match in _T_ALONE.finditer(lower) if "t3" in lower else ():
         if _is_read(view, starts, match.start()):
             name = "epe" if match["sub"] == "a" else "svi"
@@ -146,6 +153,7 @@ def _is_read(view: View, starts: Sequence[int], position: int) -> bool:
     return index >= 0 and position < view.clauses[index].end and view.clauses[index].role in READ_ROLES
 
 
+_N_ALONE = re.compile(r"(?<![\w/])[cr]?n0(?=\s*(?:[.,;/]|\bm[0x]|$|\n))")
 _T_ALONE = re.compile(
     r"(?:(?P<doubt>likely|possibl[ey]|suspected|probabl[ey]|suspicious for|suggest\w+(?: of)?|cannot (?:be )?exclude\w*|query|\?)|"
     r"consistent with|in keeping with|compatible with|indicating)\s*(?:early |stage |mri )*[rc]?t3(?P<sub>[ab])\b"
@@ -171,9 +179,29 @@ def _heading_target(view: View, clause: Clause) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+_SPINE = re.compile(r"\b(?:l[1-5]|th(?:1[0-2]|[1-9])|vertebra\w*|spine|sacrum|ilium|acetabul\w+|femur|femoral head|pubis|ischium)\b")
+_METASTASIS = re.compile(r"\bmetasta\w+")
+
+
+def _targets(view: View, start: int, end: int) -> list[_Target]:
+    """The fields that the sentence names; "extraprostatic extension (EPE)" names one, a metastasis of a vertebra means bone."""
+    lower = view.text.lower
+    targets: list[_Target] = []
+    for noun in view.stagings.within(start, end):
+        before = targets[-1] if targets else None
+        is_short_form = before is not None and before.name == noun.kind and lower[before.end : noun.start].strip() == "("
+        if before is not None and is_short_form and lower[noun.end : noun.end + 1] == ")":
+            targets[-1] = _Target(before.name, before.start, noun.end + 1)
+        else:
+            targets.append(_Target(noun.kind, noun.start, noun.end))
+    if not targets and _SPINE.search(lower, start, end):
+        targets = [_Target("bone_metastases", *match.span()) for match in _METASTASIS.finditer(lower, start, end)][:1]
+    return targets
+
+
 def _read(view: View, start: int, end: int, heading: str | None = None) -> list[tuple[str, Candidate]]:
     lower = view.text.lower
-    targets = [_Target(noun.kind, noun.start, noun.end) for noun in view.stagings.within(start, end)]
+    targets = _targets(view, start, end)
     if not targets and heading is not None:
         return _read_under_heading(lower, start, end, heading)
     if not targets:
@@ -205,13 +233,13 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
     after_to = targets[index + 1].start if index + 1 < len(targets) else end
     for stop in _STOP.finditer(lower, before_from, target.start):
         before_from = stop.end()
-    direct = _DIRECT.match(lower, target.end, after_to)
+    direct = _WITH_SIGN.match(lower, target.end) or _DIRECT.match(lower, target.end, after_to)
     if direct is not None and (direct.lastgroup != "absent" or _AT_FIELD.search(lower[before_from : target.start])):
         value = direct.lastgroup or ""
         return None if value == "open" else _Status(value, direct.start(value), direct.end(value), False)
     first, last = target.end, after_to
     is_field = lower[first : first + 2].lstrip()[:1] in (":", "=") if first < last else False
-    stops = [first, *(stop.end() for stop in _STOP.finditer(lower, first, last)), last + 1] if is_field else []
+    stops = [first, *(stop.end() for stop in _FIELD_STOP.finditer(lower, first, last)), last + 1] if is_field else []
     if len(stops) > 2:
         return _worst(
             _status_between(
@@ -251,7 +279,8 @@ def _status_between(
 
 
 def _weigh(target: _Target, own: str, before: str, after: str, before_from: int) -> _Status | None:
-    after = re.split(r",\s+(?=(?:the|no|there|with|pi-?rads|dwi|t2|lesion|size|measur)\b)", after, maxsplit=1)[0]
+    if after.lstrip()[:1] not in (":", "="):
+        after = re.split(r",\s+(?=(?:the|no|there|with|pi-?rads|dwi|t2|lesion|size|measur)\b)", after, maxsplit=1)[0]
     if target.name == "epe" and "capsul" in own and _CONTACT_ONLY.search(before + own + after):
         return None
     suspected = _first(_SUSPECTED, before, after, target, before_from)
@@ -299,14 +328,32 @@ def _present(target: _Target, own: str, before: str, after: str, before_from: in
     return None
 
 
+_OF_LESION = re.compile(
+    r"\s+(?:\w+\s+){0,3}?(?:lesion|focus|nodule|mass|area|finding|tumou?r|cancer|carcinoma|abnormality|target)s?\b.*?(?:,|;|=|\(|\d"
+    r"|\b(?:with|and|that|which|is|has|shows?)\b)",
+    re.DOTALL,
+)
+_SIGN = re.compile(r"bulg|irregular|obscur")
+_JOINED_SIGN = re.compile(r"(?:,|=|\band\b|\bwith\b|\bplus\b)\s*(?:\w+\s+){0,2}$")
+
+
+def _is_of_the_lesion(before: str, match: re.Match[str]) -> bool:
+    """ "Suspicious lesion ... with EPE" doubts the lesion, "irregular bulge and EPE" adds a sign: neither doubts the extension."""
+    rest = before[match.end() :]
+    if _SIGN.match(match[0]):
+        return _JOINED_SIGN.search(rest) is not None
+    return match[0].startswith(("suspicious", "suspected", "indeterminate", "equivocal")) and _OF_LESION.match(rest) is not None
+
+
 def _first(pattern: re.Pattern[str], before: str, after: str, target: _Target, before_from: int) -> tuple[int, int, bool] | None:
-    """The nearest status word: after the target within its clause, else before it."""
+    """The nearest status word: after the target within its clause, else before it; doubt about the lesion is none about its extent."""
     later = pattern.search(after[:90])
     if later is not None:
         return target.end + later.start(), target.end + later.end(), False
     earlier = None
-    for earlier in pattern.finditer(before):  # noqa: B007
-        pass
+    for match in pattern.finditer(before):
+        if not (pattern is _SUSPECTED and target.name in ("epe", "svi") and _is_of_the_lesion(before, match)):
+            earlier = match
     if earlier is not None and len(before) - earlier.end() <= 75:
         return before_from + earlier.start(), before_from + earlier.end(), True
     return None

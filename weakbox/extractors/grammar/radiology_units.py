@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from weakbox.extractors.grammar import radiology_mentions as mentions
 from weakbox.extractors.grammar.radiology_mentions import ImageReference, LabelMention, Mention
-from weakbox.extractors.grammar.radiology_prior import is_prior, prior_report
+from weakbox.extractors.grammar.radiology_prior import is_prior, prior_report, quoted_reports
 from weakbox.records.report import SectionKind
 from weakbox.text.injection import injection_spans
 from weakbox.text.lexicon import load_lexicon
@@ -221,7 +221,13 @@ def _units(text: Normalised, sections: Sequence[TextSection]) -> list[Clause]:
             text, sentences, number, role, later=_later_role(role, is_inside_findings=is_inside_findings, has_findings=has_findings_here)
         )
         previous = previous if is_inside_findings else role
-    return units
+    quoted = quoted_reports(text.lower)
+    return [_as_context(unit, quoted) for unit in units] if quoted else units
+
+
+def _as_context(unit: Clause, quoted: Sequence[tuple[int, int]]) -> Clause:
+    """What another house's report said is context."""
+    return replace(unit, role=Role.CONTEXT) if any(start <= unit.start < end for start, end in quoted) else unit
 
 
 def _follows_legend(text: Normalised, sections: Sequence[TextSection], number: int) -> bool:
@@ -342,8 +348,9 @@ _ELSEWHERE = re.compile(
     r"technique|comparison|prior|impression of|local extent|extension|volume|gland size|prostate size|psad"
 )
 _ZONE_HEADING = re.compile(
-    r"(?:right|left|peripheral|transition(?:al)?|central|anterior|posterior|zone|gland|pz|tz|cz|afs|afms|fibromuscular|stroma|base|"
-    r"mid|apex|apical|basal|midgland|mid-gland|lobe|side|prostate|and|the|of|/|,|\(|\)|\s|-)+$"
+    r"(?:right|left|peripheral|transition(?:al)?|central|anterior|posterior|zone|gland|pz(?:pl|pm|p|a)?|tz[ap]?|cz|afs|afms|fibromuscular"
+    r"|stroma|base|mid|apex|apical|basal|midgland|mid-gland|middle|third|lobe|side|prostate|and|the|of|at|in|(?:postero|antero)?-?(?:lateral|medial|lat"
+    r"|med)(?:ly)?|post(?:lat|med)?|ant|l|r|lt|rt|bilat|bilateral|midline|to|horn|/|,|\(|\)|\+|\s|-)+$"
 )
 
 

@@ -179,31 +179,6 @@ def _replaced(lower: str, passage: Passage) -> list[TextRange]:
     return ranges
 
 
-_RULE_LINE = re.compile(r"(?:(?:^|(?<=\n))[ \t]*[-_.=*~#]{4,}|[ \t][-_=*~#]{8,})[ \t]*(?=\n|$)")
-_LEADERS = re.compile(r"[ \t]?(?:\.{3,}|(?:\. ){3,}|_{3,}|-{4,})")
-_MAYBE_MISREAD = re.compile(r"[A-Za-z][01][A-Za-z]|[A-Z]l[A-Z]")
-_MISREAD = re.compile(
-    r"(?<![A-Za-z\d])(?:[a-z]{2,}[01][a-z]{2,}|[A-Z]{2,}[0l1][A-Z]{2,}|[A-Z][a-z]{2,}[01][a-z]{2,}|[A-Z][0l1][A-Z]{4,})(?![A-Za-z\d])"
-)
-
-
-def plain_print(text: str) -> str:
-    """The text with dot leaders as a colon and digits that a scanner put into words as letters; offsets stay."""
-    if "----" in text or "====" in text or "____" in text or "****" in text:
-        text = _RULE_LINE.sub(lambda match: "\n\n" + " " * (len(match[0]) - 2), text)
-    if "..." in text or ". . ." in text or "---" in text or "___" in text:
-        text = _LEADERS.sub(lambda match: ":" + " " * (len(match[0]) - 1), text)
-    if _MAYBE_MISREAD.search(text) is None:
-        return text
-    return _MISREAD.sub(lambda match: _as_word(match[0]), text)
-
-
-def _as_word(word: str) -> str:
-    is_upper = word[-1].isupper()
-    letters = {"0": "O", "1": "I", "l": "I"} if is_upper else {"0": "o", "1": "l"}
-    return word[0] + "".join(letters.get(character, character) for character in word[1:])
-
-
 def masked(text: str, ranges: Sequence[TextRange]) -> str:
     """The text with the ranges made spaces."""
     return blank(text, ranges) if len(ranges) < 50 else _blanked(text, ranges)

@@ -93,7 +93,7 @@ _SIDE_FOLLOWS = re.compile(
 
 def _is_no_specimen(text: str, passage: Passage, label: Label) -> bool:
     """Whether a mark is a measurement, a side ("Site: R breast"), the number of a lesion or in somebody else's brackets."""
-    if _is_within_brackets(text, label) or _MEASURE.match(text, label.end):
+    if _is_within_brackets(text, label) or _MEASURE.match(text, label.end) or label.written == "0":
         return True
     if label.scheme == "mixed" and _BLOCK_BEFORE.search(text, max(0, label.start - 14), label.start):
         return True

@@ -30,17 +30,20 @@ _ASIDE = re.compile(
     r"|cell\s+block|the\s+tumou?r|all\s+margins)"
 )
 _NAMED = re.compile(
-    r"\b(?:specimens?|parts?|blocks?|pots?|containers?|samples?|cassettes?|jars?|slides?|tumou?rs?|lesions?|on|of|from"
-    r"|in)\s*(?:no\.?\s*|#\s*)?\(?"
+    r"\b(?:(?i:specimens?|parts?|blocks?|pots?|containers?|samples?|cassettes?|jars?|slides?|tumou?rs?|lesions?)(?![A-Za-z])|(?<!\d )(?:on|of|from|in)"
+    r"|(?:ON|OF|FROM|IN)(?=\s+\(?[A-Z](?:\d{1,2}\b|\s*[.,;:)\n])))\s*(?:(?i:no)\.?\s*|#\s*)?\(?"
     r"(?P<id>[A-Z](?=\d{0,2}\b)|\d{1,2}(?=[A-Z]?\d{0,2}\b)(?![.,]\d|\s?(?:mm|cm|%|o'|of\b))|[IVX]{1,4}\b)(?!['’]s)"
     r"|(?:^|(?<=\n))[ \t]*\(?(?P<line>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)|\((?P<inner>[A-Z]|[IVX]{2,4}|\d)\)"
     r"|(?<=[.;] )(?P<inline>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)"
 )
-_SITE_HEAD = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.;]\s)|(?<=[.;]))[ \t]*(?:[-*•>#|]\s*)?(?P<head>(?:[^\n:;|]|:(?=[0-5]\d)){3,140}?)(?P<end>[ \t]*:(?!\d)"
+_HEAD_WORDS = (
+    r"[ \t]*(?:[-*•>#|]\s*)?(?P<head>(?:[^\n:;|]|:(?=[0-5]\d)){3,140}?)(?P<end>[ \t]*:(?!\d)"
     r"|[ \t]+-{1,2}[ \t]|[ \t]*\||\t|\.(?=[ ]+[a-z])"
     r"|[ \t]*\n|[ \t]*$)"
 )
+_SITE_HEAD = re.compile(rf"(?:^|(?<=\n)|(?<=[.;]\s)|(?<=[.;])){_HEAD_WORDS}")
+_FIRST_SITE_HEAD = re.compile(rf"\s*{_HEAD_WORDS}")
+"""What stands directly behind the heading of a passage."""
 _ONLY_SIDE = re.compile(r"[\s(]*(?:left|right)(?:[ -]sided?)?[\s)]*")
 _SUBJECT = re.compile(
     r"(?:^|(?<=\n)|(?<=\. ))[ \t]*(?:(?i:specimens?|parts?|samples?|pots?)[ ]+)?(?P<subject>[A-Z]|\d{1,2}|[IVX]{1,4})[ ]+(?:shows?|is"
@@ -272,7 +275,9 @@ def _stands_apart(lower: str, block: Block) -> bool:
 def _by_site(text: str, lower: str, passage: Passage, mentions: Sequence[Mention]) -> list[Block]:
     if passage.role is Role.GROSS:
         return []
-    heads = [match for match in _SITE_HEAD.finditer(lower, passage.start, passage.end) if _is_site(lower, match, mentions)]
+    first = _FIRST_SITE_HEAD.match(lower, passage.start, passage.end) if lower[passage.start - 1 : passage.start] != "\n" else None
+    found = [*([first] if first else []), *_SITE_HEAD.finditer(lower, first.end("head") if first else passage.start, passage.end)]
+    heads = [match for match in found if _is_site(lower, match, mentions)]
     blocks = []
     for match, following in zip(heads, [*heads[1:], None], strict=False):
         end = following.start("head") if following else passage.end
@@ -323,7 +328,14 @@ def _is_site(lower: str, match: re.Match[str], mentions: Sequence[Mention]) -> b
         return False
     if len(head.split()) > 18 or re.search(r"\b(?:is|are|was|were|shows?|see|contains?|present|seen|identified|absent)\b", head):
         return False
-    return bool(find_sides(head)) or bool(find_clocks(head)) or choice("specimens", "procedure").search(head) is not None
+    return _has_side(head) or bool(find_clocks(head)) or choice("specimens", "procedure").search(head) is not None
+
+
+_LETTER_SIDE = re.compile(r"\b(?:lt|rt)\b|(?<=, )[lr](?=,|$)")
+
+
+def _has_side(head: str) -> bool:
+    return bool(find_sides(head)) or _LETTER_SIDE.search(head) is not None
 
 
 _MARGINS = re.compile(r"(?:excision|resection|surgical|circumferential|radial|specimen)? ?margins?(?: status)?")
@@ -333,7 +345,7 @@ def _is_short_title(match: re.Match[str]) -> bool:
     """Whether words that a full stop ends stand at the start of a line and name a procedure and its place."""
     head = match["head"]
     is_first = match.string[: match.start("head")].rstrip(" \t-*•>#|")[-1:] in ("", "\n")
-    is_placed = bool(find_sides(head)) or bool(find_clocks(head))
+    is_placed = _has_side(head) or bool(find_clocks(head))
     return is_first and is_placed and choice("specimens", "procedure").search(head) is not None and len(head.split()) <= 12
 
 

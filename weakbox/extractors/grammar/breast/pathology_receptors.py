@@ -68,7 +68,7 @@ _HORMONE_VALUE = re.compile(
     r"|(?P<positive>(?:low[- ]|weakly? |strongly? |moderately? |diffusely? |focally? )*(?:positiv\w*|pos\b\.?|immunoreactive|reactive"
     r"|expressed)|strong(?:ly)?|moderate(?:ly)?|weak(?:ly)?|low[- ]positiv\w*|diffuse)"
     r"|(?P<zero>(?<![\d./])0(?=\s*(?:[,;)\n]|\.(?!\d)|$)))"
-    r"|(?P<less><\s*(?:0?[.,]\d+|1)(?![\d.,]\d)\s*%)"
+    r"|(?P<less><\s*(?:0?[.,]\d+|1)(?![\d.,]\d)\s*(?:%|per ?cent))"
     r"|(?P<percent>(?:>|~|≥|approx\w*\.?|about|<)?\s*\d{1,3}(?:[.,]\d+)?\s*(?:(?:-|to)\s*\d{1,3}\s*)?(?:%|per ?cent))"
     r"|(?:(?:modified\s+)?(?:allred|quick|q)?[\s-]*(?:total\s+)?score|allred|quick|irs|remmele|h[- ]?score|histo-?score|ts"
     r"|qs)\W{0,4}(?:is|of|score|total|\(|:)?\W{0,3}(?P<score>\d{1,3})(?:\s*(?:/|of|out of)\s*\d{1,3})?"

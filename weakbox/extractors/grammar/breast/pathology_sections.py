@@ -58,6 +58,24 @@ _SHORT_HEADINGS = re.compile(
     r"|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
     r"|reason for amendment)[ \t]*:"
 )
+_DECORATED = re.compile(
+    r"(?:^|(?<=\n))[ \t]*(?:\[|[=*#<{~|_-]{1,6})[ \t]*(?:final |histo\w* |surgical |patholog\w* |summary of |clinical )*"
+    r"(?P<key>diagnos[ie]s|microscop|macroscop|gross|comment|histology|information|details|history|conclusion)"
+    r"(?:ic|y)?(?: (?:description|examination|findings))?[ \t]*:?[ \t]*(?:\]|[=*#>}~|_-]{1,6})[ \t]*:?[ \t]*(?=\n|$)"
+)
+_BY_KEYWORD = {
+    "diagnosis": SectionKind.DIAGNOSIS,
+    "diagnoses": SectionKind.DIAGNOSIS,
+    "conclusion": SectionKind.DIAGNOSIS,
+    "microscop": SectionKind.MICROSCOPY,
+    "histology": SectionKind.MICROSCOPY,
+    "macroscop": SectionKind.GROSS,
+    "gross": SectionKind.GROSS,
+    "comment": SectionKind.COMMENT,
+    "information": SectionKind.CLINICAL_INFORMATION,
+    "details": SectionKind.CLINICAL_INFORMATION,
+    "history": SectionKind.CLINICAL_INFORMATION,
+}
 _MARKER_HEADINGS = re.compile(
     r"(?:^|(?<=\n))[ \t]*(?P<words>(?:ihc|immunohistochemistry|receptors?|biomarkers?|hormone receptors?)\b[^\n:]{0,30}):"
 )
@@ -82,7 +100,7 @@ def find_breast_passages(text: Normalised, sections: Sequence[TextSection]) -> t
 
     Clinical information, priors, legends and signatures are left out.
     """
-    nested, gross = with_nested(text.lower, _with_worn_headings(text, sections))
+    nested, gross = with_nested(text.lower, _with_worn_headings(text, _without_labels(text.lower, sections)))
     passages = find_passages(text, with_paragraphs(text.lower, _with_forms(text, nested)))
     return _with_a_diagnosis(text.lower, passages), gross
 
@@ -96,6 +114,21 @@ def _with_a_diagnosis(lower: str, passages: list[Passage]) -> list[Passage]:
     return passages
 
 
+_LABEL_NOUN = re.compile(r"(?:specimen|part|sample)(?=[ \t]+[#(\[]{0,2}(?:[a-z]|\d{1,2}|[ivx]{1,4})\b(?!['’]))")
+
+
+def _without_labels(lower: str, sections: Sequence[TextSection]) -> list[TextSection]:
+    """No section begins at a label with a noun ("SPECIMEN 1 LEFT MASTECTOMY")."""
+    joined: list[TextSection] = []
+    for section in sections:
+        first = section.heading[0] if section.heading else section.start
+        if joined and section.kind is SectionKind.SPECIMEN_LIST and _LABEL_NOUN.match(lower, first):
+            joined[-1] = replace(joined[-1], end=section.end)
+        else:
+            joined.append(section)
+    return joined
+
+
 def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:
     """Cuts at headings that a scanner misread ("GR0SS", "DlAGNOSIS") and at short ones ("HX:")."""
     marks: list[tuple[int, int, SectionKind]] = []
@@ -104,6 +137,8 @@ def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> li
         kind = _BY_WORD.get(words.translate(_LETTERS))
         if (kind is not None and not words.isalpha()) or (kind is not None and any(letter.islower() for letter in words)):
             marks.append((match.start("words"), match.end(), kind))
+    for match in _DECORATED.finditer(text.lower):
+        marks.append((match.start(), match.end(), _BY_KEYWORD[match["key"]]))
     for match in _SHORT_HEADINGS.finditer(text.lower):
         marks.append((match.start("words"), match.end(), _BY_SHORT.get(match["words"], SectionKind.CLINICAL_INFORMATION)))
     for section in sections:

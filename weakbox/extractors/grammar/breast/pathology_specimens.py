@@ -37,9 +37,14 @@ _RANK = {
 _HEAD_CHARACTERS = 220
 _BREAST_HEAD = re.compile(r"breast(?! clinic)|mastectomy|lumpectomy|\bwle\b|\bmrm\b|quadrant|wide local")
 _NODE_COUNT = re.compile(
-    r"(?<![\d/.])(?P<positive>\d{1,2}|none|no|one|two|three|four|five|all)\s*(?:/|of|out of)\s*(?:the\s+)?(?P<total>\d{1,2}|one|two"
+    r"(?<![\d/.])(?P<positive>\d{1,2}|none|no|one|two|three|four|five|all)\s*(?:/|of|out of)\s*(?:the\s+)?(?P<total>[1-9]\d?|one|two"
     r"|three|four|five|six|seven|eight|nine|ten)\b(?!\s*(?:mm|cm|%|/))"
 )
+_TOTAL_FIRST = re.compile(
+    r"\b(?:number|total|examined|removed|nodes)\b[^\n:]{0,20}/\s*(?:number )?(?:positive|involved|with metastas[ie]s)\s*[:=]?\s*\d{1,2}\s*/\s*"
+    r"(?P<positive>\d{1,2})"
+)
+"""The count of the nodes before that of the positive ones: "Number / positive: 2 / 0"."""
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
 _SHORT_SIDE = re.compile(
     r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*"
@@ -48,6 +53,7 @@ _SHORT_SIDE = re.compile(
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
     r"|stereo\w*|uss?\b|u/s|mri)\b)"
+    r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
 )
 
 
@@ -99,7 +105,7 @@ class Reader:
         return {**({} if grade is None else {"grade": grade}), **measured}
 
     def _node_count(self, start: int, end: int) -> Facts:
-        match = _NODE_COUNT.search(self.lower, start, end)
+        match = _TOTAL_FIRST.search(self.lower, start, end) or _NODE_COUNT.search(self.lower, start, end)
         if match is None:
             return {}
         is_free = match["positive"] in ("0", "none", "no")
@@ -122,9 +128,10 @@ class Reader:
         facts: Facts = {}
         sides = [word._replace(start=word.start + start, end=word.end + start) for word in find_sides(self.lower[start:end])]
         short = _SHORT_SIDE.search(self.text, start, end)
-        if short is not None and (not sides or short.start("side") < sides[0].start):
-            value = "left" if short["side"][0] in "lL" else "right"
-            facts["side"] = Fact(value=value, spans=(short.span("side"),), confidence=0.93, rule="side")
+        name = "side" if short is None or short["side"] else "after"
+        if short is not None and (not sides or short.start(name) < sides[0].start):
+            value = "left" if short[name][0] in "lL" else "right"
+            facts["side"] = Fact(value=value, spans=(short.span(name),), confidence=0.93, rule="side")
             sides = []
         if sides:
             facts["side"] = Fact(value=sides[0].value, spans=((sides[0].start, sides[0].end),), rule="side")

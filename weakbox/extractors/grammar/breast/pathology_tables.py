@@ -16,7 +16,7 @@ _SEMICOLON = re.compile(r"[^;\n]+")
 _RULE = re.compile(r"[\s|:+=_-]+")
 _KEYS = (
     ("her2_ish", re.compile(r"(?:her-?2\W*(?:neu)?\W*)?(?:by |\()?\s*(?:[dfcs]|dual[- ]?)?-?ish\b\)?")),
-    ("her2", re.compile(r"(?:her-?2|c-?erb-?b-?2)")),
+    ("her2", re.compile(r"(?:her[- ]?2|c-?erb-?b-?2)")),
     ("er", re.compile(r"(?:o?estrogen|er\b|e\.r\.)")),
     ("pr", re.compile(r"(?:progest|pr\b|pgr\b|p\.r\.)")),
     ("grade", re.compile(r"(?:(?:nottingham|overall|histolog\w+|nuclear|final|tumou?r|combined|nhg|who|sbr|mbr)\s+)*(?:grade|nhg|gr\b)")),

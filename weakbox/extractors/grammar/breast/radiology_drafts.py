@@ -123,8 +123,10 @@ def _sides(left: Draft, right: Draft) -> float | None:
 
 def _kinds(left: Draft, right: Draft) -> float | None:
     first, second = left.get("kind"), right.get("kind")
-    if first is None or second is None or (left.is_generic or right.is_generic):
+    if first is None or second is None:
         return 0.7
+    if left.is_generic or right.is_generic:
+        return None if _is_axillary(left) and has_place(right) or _is_axillary(right) and has_place(left) else 0.7
     if first == second:
         return 1.2
     if {first, second} == {"mass", "calcifications"} and (left.links_to or right.links_to):
@@ -134,6 +136,10 @@ def _kinds(left: Draft, right: Draft) -> float | None:
     if frozenset((str(first), str(second))) in _OFTEN_ONE:
         return 0.6 if left.is_linked or right.is_linked or left.modality != right.modality else 0.2
     return 0.3 if left.is_linked or right.is_linked else None
+
+
+def _is_axillary(draft: Draft) -> bool:
+    return draft.get("kind") == "lymph_node" and not _is_placed(draft)
 
 
 def _is_placed(draft: Draft) -> bool:

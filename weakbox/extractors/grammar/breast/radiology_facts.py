@@ -31,7 +31,7 @@ _NOT_SIZE_BEFORE = re.compile(
     r"chest wall|separated by|hil(?:um|"
     r"ar))\b[^,;.)]{0,28}|"
     r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|interval|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
-    r"scar|cavity|lies|located|situated|deep)\b"
+    r"scar|cavity|(?:lies|located|situated)(?! an?\b)|deep)\b"
     r"(?:(?!measur|is\b|are\b|mass|nodule|lesion|cyst|size|contain|with\b|harbou?r)[^,;.()]){0,24})$"
 )
 _IS_DISTANCE_SLOT = re.compile(r"(?<=cm)\s*:")

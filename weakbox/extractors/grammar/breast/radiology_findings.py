@@ -294,7 +294,9 @@ class GroupReader(DraftKeeper):
             return known is None
         if "kind" not in known.values:
             return True
-        is_on_line = "\n" not in self.view.text.text[clause.label.end : clause.start]
+        is_on_line = "\n" not in self.view.text.text[clause.label.end : clause.start] or (
+            known.is_generic and clause.sentence - known.sentence == 1
+        )
         return draft.is_definite or (is_on_line and (not draft.is_specific or not has_place(draft) or known.is_generic))
 
     def _score(self, draft: Draft, clause: Clause, start: int, end: int, *, is_only: bool) -> None:
@@ -388,6 +390,11 @@ class GroupReader(DraftKeeper):
         """ "9:00 N+4: 8 mm mass. BI-RADS 4." is the row of a list: its place stands first and its category on its line."""
         lower = self.view.text.lower
         start = lower.rfind("\n", 0, clause.start) + 1
+        before = lower.rfind("\n", 0, max(0, start - 1)) + 1
+        following = lower[lower.find("\n", clause.end) + 1 :] if lower.find("\n", clause.end) >= 0 else ""
+        is_listed = _SCORE_FIRST.match(lower, start) and (_PLACE_FIRST.match(following) or _HEAD_FIRST.match(following) or _ITEM_FIRST.match(following))
+        if is_listed and start - before > _WRAPPED and before <= last.start < start and clause.paragraph == last.paragraph:
+            start = before
         if (
             clause.role is Role.FINDINGS
             and start <= last.start
@@ -448,6 +455,9 @@ class GroupReader(DraftKeeper):
 
 
 _STOP = re.compile(r"\.\s+[a-z]{2}")
+_SCORE_FIRST = re.compile(r"\W*(?:bi-?rads|category)\b")
+_WRAPPED = 50
+"""A line of this length may have been cut only because it was full."""
 
 
 def _between(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:

@@ -143,6 +143,13 @@ _FILLERS = frozenset(
         "time",
         "bilateral",
         "conventional",
+        "high",
+        "resolution",
+        "doppler",
+        "colour",
+        "color",
+        "probe",
+        "supplemental",
     ]
 )
 _HEADING = re.compile(
@@ -225,7 +232,7 @@ def read_heading(lower: str, start: int, end: int) -> Heading | None:
         return Heading(match.end(), side=side, modality="+".join(sorted(modalities)) or None, start=match.start("name"))
     if is_whole:
         return None
-    if re.match(r"(?:overall|final|combined|conclusion|summary|general|imp(?:ression)?|recommend\w*|a|p|dx)\b", name):
+    if re.match(r"(?:overall|final|combined|conclusion|summary|general|imp(?:ression)?|recommend\w*|dx|[ap]$)\b", name):
         return Heading(start, resets=True)
     if LABEL.match(name):
         return None

@@ -52,7 +52,9 @@ _LETTER_STOP = re.compile(
 """ "Composition ACR B. The opacity ...": the letter is no initial."""
 _LOW_STOP = re.compile(r"(?<=[a-z)\d])\.\s+(?=[a-z\d])")
 _SHORT_WORD = re.compile(
-    r"(?:\b(?:approx|ca|vs|e\.?g|i\.?e|no|nr|dr|lt|rt|sup|inf|lat|med|resp|max|incl|fig|prev|susp|prob|bilat|st|pos|neg)|\b[a-z])\.$",
+    r"(?:\b(?:approx|ca|vs|e\.?g|i\.?e|no|nr|dr|lt|rt|sup|inf|lat|med|resp|max|incl|fig|prev|susp|prob|poss|bilat|st|circ|int|ext|palp|"
+    r"calc|microcalc|asym|arch|horiz|vert|irreg|hypo|hetero|homog|indet|assoc|diam|meas|mod|mult|sev|sl|min|mamm|sono|ant|post|"
+    r"circumscr|spic|echo|enh|abn|nl|cont|compl|def|dist|loc|quad|vasc)|\b[a-z])\.$",
     re.IGNORECASE,
 )
 
@@ -83,7 +85,7 @@ def _split_low(text: str, sentences: list[Sentence]) -> list[Sentence]:
 
 
 _UNFINISHED = re.compile(r"(?:[,(/+]|\b(?:and|or|of|the|a|an|at|in|with|from|to|x|is|measuring|approximately|left|right)|\d)$")
-_UNIT_START = re.compile(r"(?:mm|cm|o'?\s?clock|fn|from the nipple|x\s?\d)\b")
+_UNIT_START = re.compile(r"(?:mm|cm|o'?\s?clock|fn|from the nipple|x\s?\d)\b", re.IGNORECASE)
 _LONGEST = 1200
 
 
@@ -115,13 +117,19 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence) -> bool:
     """Whether a sentence continues the one before on a new line: cut in a phrase, in lower case, or after a full line."""
     if sentence.kind is not UnitKind.SENTENCE or last.kind is UnitKind.ROW or sentence.paragraph != last.paragraph:
         return False
-    if last.line == sentence.line or text[last.end - 1] in ".:;!?":
-        return False
     opening = text[sentence.start : sentence.start + 40]
-    if HEADED.match(opening.lower()) or _PLACE_OPENS.match(opening.lower()):
+    if last.line == sentence.line:
+        return opening[0].islower() and _SHORT_WORD.search(text[max(last.start, last.end - 10) : last.end]) is not None
+    if text[last.end - 1] == ":" and _PLACE_TITLE.fullmatch(text, last.start, last.end):
+        return _wraps(text, last.end, sentence.start)
+    if _SCORE_OPENS.match(opening) and _AWAITS_SCORE.search(text, max(last.start, last.end - 16), last.end):
+        return _wraps(text, last.end, sentence.start)
+    if text[last.end - 1] in ".:;!?":
+        return False
+    if HEADED.match(opening.lower()) or _PLACE_OPENS.match(opening.lower()) or _LIST_OPENS.match(opening):
         return False
     tail = text[max(last.start, last.end - 16) : last.end]
-    if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text.lower(), sentence.start)):
+    if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text, sentence.start)):
         return True
     if opening[0].islower() and not _LOWER_LIST.match(opening):
         return True
@@ -144,7 +152,16 @@ def _wraps(text: str, end: int, start: int) -> bool:
     return text[end:start].count("\n") == 1 and not text[end:start].strip()
 
 
+_PLACE_TITLE = re.compile(
+    r"(?:(?:left|right|l|r)\b,? (?:breast,? )?)?(?:at )?(?:1[0-2]|[1-9])(?::\d\d|\s?o'?\s?clock|h)\b[^.;\n]{0,30}:|"
+    r"(?:left|right)\b[^.;:\n]{0,30}\bquadrant\b[^.;:\n]{0,20}:",
+    re.IGNORECASE,
+)
+""" "Left 1:30, 6 cm FN:" awaits what lies there."""
+_SCORE_OPENS = re.compile(r"\W{0,2}(?:bi-?rads|category)\b", re.IGNORECASE)
+_AWAITS_SCORE = re.compile(r"(?:[,(=-]|\b(?:breasts?|side|left|right|is|assessment|final|overall|acr|category))$", re.IGNORECASE)
 _PLACE_OPENS = re.compile(r"(?:(?:left|right|lt|rt|l|r)\b|at |\d{1,2}(?::\d\d| ?o'? ?cl))")
+_LIST_OPENS = re.compile(r"(?:[a-z]|i{1,3}|iv|\d{1,2})[.)] ")
 _LOWER_LIST = re.compile(r"(?:[a-z][.)]|[a-z]{1,12}:)")
 
 

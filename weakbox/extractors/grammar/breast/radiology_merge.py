@@ -261,14 +261,14 @@ def _corrected(findings: list[Draft], draft: Draft, words: str) -> Draft | None:
     ):
         return findings[0]
     ranked = [
-        (points, -index)
+        (finding.get("kind") == draft.get("kind"), points, -index)
         for index, finding in enumerate(findings)
         if (points := _agreement_of_place(finding, draft)) is not None and points >= 1.0
     ]
     if not ranked:
         return None
     best = max(ranked)
-    return findings[-best[1]]
+    return findings[-best[2]]
 
 
 def _agreement_of_place(finding: Draft, draft: Draft) -> float | None:

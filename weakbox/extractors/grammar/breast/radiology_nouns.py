@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weakbox.extractors.grammar.breast.radiology_assertion import stands
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
@@ -144,7 +144,11 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     ):
         hits = [hit for hit in hits if not _DENSE.search(cut, 0, hit.start - clause.start) or hit.label not in ("mass", "lesion")]
     labelled = {label.start for label in view.labels.within(clause.start, clause.end)}
-    labelled |= {hit.start for hit in hits[:1] if hit.start - clause.start < 3 and _TITLE_COLON.match(cut, hit.end - clause.start)}
+    labelled |= {
+        hit.start
+        for hit in hits[:1]
+        if hit.start - clause.start < (24 if hit.label in ("cancer", "lesion") else 3) and _TITLE_COLON.match(cut, hit.end - clause.start)
+    }
     if _DIFFERENTIAL.match(cut):
         return []
     if len(hits) == 1 and (_ONLY_LABEL.fullmatch(cut) or _ONLY_TITLE.fullmatch(cut)):
@@ -242,6 +246,8 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
         return "mass" if is_meant and not re.search(r"no (?:known|mammographic|evidence|sonographic)", lead) else None
     if hit.label == "lesion":
         return "cyst" if re.search(r"\bcystic\b|anechoic", cut[max(0, start - 30) : start]) and "solid" not in near else "mass"
+    if hit.label == "cluster":
+        return "calcifications" if re.search(r"\b(?:the|this|that)(?: \w+){0,3} $", cut[:start]) and "calcif" in view.text.lower else None
     if hit.label == "focus":
         words = cut[start:end]
         return (
@@ -291,7 +297,7 @@ def _placed(hit: Hit, clause: Clause, view: View) -> bool:
     return is_headed or bool(view.sides.within(clause.start, clause.end) or view.quadrants.within(clause.start, clause.end))
 
 
-_CORTEX = re.compile(r"\bcort(?:ex|ical)[^;.\d]{0,30}(?P<value>\d{1,2}(?:[.,]\d)?)\s?mm")
+_CORTEX = re.compile(r"\bcort(?:ex|ical)[^;.\d]{0,30}(?P<value>\d{1,2}(?:[.,]\d)?)\s?(?P<unit>mm|cm)")
 _THICK_CORTEX_MM = 4.0
 
 
@@ -313,7 +319,7 @@ def _node_kind(cut: str, start: int, end: int, *, is_in_breast: bool) -> str | N
     if re.search(r"intra-?mammary", before + cut[start:end] + after[:15]):
         return "lymph_node"
     cortex = _CORTEX.search(before[-30:] + after)
-    if cortex is not None and float(cortex["value"].replace(",", ".")) >= _THICK_CORTEX_MM:
+    if cortex is not None and float(cortex["value"].replace(",", ".")) * (10 if cortex["unit"] == "cm" else 1) >= _THICK_CORTEX_MM:
         return "lymph_node"
     if not _SUSPICIOUS.search(before[-45:]) and not _SUSPICIOUS.search(after):
         return None
@@ -357,7 +363,11 @@ def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str, view: V
     """Whether the noun only describes or names the one before it ("with calcifications", "consistent with a cyst")."""
     last = nouns[-1]
     between = cut[last.end - clause.start : noun.start - clause.start]
-    if (noun.is_generic and _AREA_OF.search(between)) or (last.is_definite and _EXPLAINED.search(between)):
+    if noun.is_generic and _AREA_OF.search(between):
+        return True
+    if (last.is_definite or last.is_generic) and _EXPLAINED.search(between):
+        if last.is_generic and not noun.is_generic:
+            nouns[-1] = replace(noun, is_plural=last.is_plural, is_definite=last.is_definite, is_gone=last.is_gone)
         return True
     if (_UNSURE.search(between) and not _ONE_MORE.search(between)) or (
         noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between))

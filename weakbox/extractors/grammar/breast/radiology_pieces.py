@@ -29,6 +29,7 @@ _OPENS_PIECE = re.compile(
     r"\s*(?:and\s+|also\s+)?(?:there (?:is|are)\s+)?(?:an?|one|two|three|another|the|several|multiple|few|in|on|at|within|left|right|"
     r"second|additional|\d+(?:[.,]\d+)?\s?(?:x|mm|cm)|scattered|bilateral|simple|benign|stable)\b"
 )
+_NORMAL = re.compile(r"\b(?:normal|clear|unremarkable|negative|nad|unchanged|no abnormality)\b")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +50,11 @@ class PieceReader:
     def carry(self, clause: Clause) -> None:
         sides = current_sides(self.view, clause.start, clause.end)
         values = {side.value for side in sides}
-        if len(values) == 1 and "bilateral" not in values:
+        if self.view.categories.within(clause.start, clause.end) and not self.view.nouns.within(clause.start, clause.end):
+            return
+        if values and not self.view.nouns.within(clause.start, clause.end) and _NORMAL.search(self.view.text.lower, clause.start, clause.end):
+            self.carried = None
+        elif len(values) == 1 and "bilateral" not in values:
             self.carried = side_of(sides[:1], "side_carried", 0.8)
             self.carried_at = (clause.section, clause.paragraph)
         elif values:

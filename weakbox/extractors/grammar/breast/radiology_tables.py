@@ -109,7 +109,7 @@ _PLAIN_SIZE = re.compile(r"\s*\d{1,3}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,3}(?:[.,]\d)?)
 _DOTTED_HOUR = re.compile(r"(?<![\d.+])(?P<hour>1[0-2]|0?[1-9])[.](?P<minute>00|15|30|45)(?!\d|\s?[cm]m)")
 _PLAIN_HOUR = re.compile(r"\s*(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>00|30))?(?:\s*(?:h|hrs?|o'?\s?clock))?\s*$")
 _PLAIN_CATEGORY = re.compile(
-    r"\s*(?:(?:mr )?(?:bi-?rads|acr|category|assessment|final|overall)\s*[:-]?\s*)*(?P<cat>[0-6])\s?(?P<sub>[abc])?\b"
+    r"\s*(?:(?:mr )?(?:bi-?rads|acr|category|assessment|final|overall)\s*[:-]?\s*)*(?P<cat>[0-6])[\s(-]{0,2}(?P<sub>[abc])?\b"
 )
 _PLAIN_NUMBER = re.compile(r"\s*n?\s?\+?\s?(?P<value>\d{1,3}(?:[.,]\d)?)\s*(?P<unit>mm|cm)?\s*$")
 _SHORT_SIDES = {

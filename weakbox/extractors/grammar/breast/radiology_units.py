@@ -81,7 +81,7 @@ LABEL = re.compile(
     r"\b(?P<noun>lesions?|findings?|nodules?|mass(?:es)?|abnormalit(?:y|ies)|targets?|rois?|cysts?|areas?|foc(?:us|i)|sites?|"
     r"index lesion|groups?|clusters?)\s*(?:no\.?|nr\.?|number|marker|id)?\s*(?::(?!\s*\d{1,2}[.)])|#)?\s*#?"
     r"(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'’]|[.,]\d|:\d\d|\s?(?:mm|cm|o'?\s?clock|x\s?\d|%|-?\s?(?:month|"
-    r"year|week|view))|\s?(?:-|to|"
+    r"year|week|view)|(?:by|\*)\s?\d)|\s?(?:-|to|"
     r"and|,|x|or)\s?\d+(?:[.,]\d)?\s?(?:mm|cm|o'?\s?clock))"
     r"|(?<![\w#])#\s?(?P<hash>\d{1,2})(?![\w.,/]\d|\d)"
 )
@@ -90,10 +90,11 @@ LABEL = re.compile(
 def find_labels(text: str, lower: str) -> list[LabelMention]:
     """Labels with their noun, in order; a letter counts only in capitals."""
     found = []
+    is_small = text == lower
     for match in LABEL.finditer(lower):
         name = "value" if match["value"] else "hash"
         start, end = match.span(name)
-        if lower[start:end].isalpha() and not (text[start:end].isupper() and _is_label_letter(lower, end)):
+        if lower[start:end].isalpha() and not ((text[start:end].isupper() or (is_small and lower[end : end + 1] == ":")) and _is_label_letter(lower, end)):
             continue
         found.append(LabelMention(match.start(), end, text[start:end], start))
     return found

@@ -50,7 +50,7 @@ def build_view(text: Normalised, sections: Sequence[TextSection]) -> View:
         labels=Located(find_labels(text.text, lower)),
     )
     walker = _Walker(view=view)
-    sections = _with_titles(_without_false_legends(sections, view), lower)
+    sections = _without_false_legends(sections, view)
     for number, section in enumerate(sections):
         if section.kind not in _SILENT:
             walker.walk(number, section, has_findings=any(_is_findings(other) for other in sections))
@@ -92,11 +92,11 @@ _TITLE_LINE = re.compile(
     r"(?P<clinical_information>(?:clinical )?(?:history|"
     r"indications?|information|details|notes)|reason for (?:exam|study))|(?P<technique>technique|protocol|procedure)|"
     r"(?P<comparison>comparisons?|prior (?:exams?|studies)))(?: ?(?:&|and) (?:recommendations?|plan|"
-    r"advice))?)(?:[ \t*_#=:.-]*$|(?<=[a-z])[>\]])"
+    r"advice))?)(?:[ \t*_#=:.-]*$|(?<=[a-z])[>\]]|[ \t]*={2,}(?=\s))"
 )
 
 
-def _with_titles(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
+def with_titles(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
     """Sections cut again at titles that stand alone on a line ("**Impression**")."""
     titles = list(_TITLE_LINE.finditer(lower))
     if not titles:
@@ -173,7 +173,7 @@ _ASIDE = re.compile(
     r"management|prior exams?|prior imaging|last exam|clinical exam\w*|clinically|examination p|reader comments?|consent|disposition|"
     r"next steps?|action|suggested|suggestion|advised?|communication|complications?|medications?|surgical history|family history|fhx?|"
     r"pmh|previous treatment|menopausal status|hormones?|hrt|age|sex|referr\w+|request\w*|comparisons? made|"
-    r"(?:primary )?diagnostic code|outside (?:interpretation|report|read|reading|impression|assessment)|requested by|"
+    r"(?:primary )?diagnostic code(?![^\n]{0,24}bi-?rads)|outside (?:interpretation|report|read|reading|impression|assessment)|requested by|"
     r"exams? interpreted[a-z ]*)(?: ?\([a-z ]+\))?(?: (?:for|of|at|view|exam|screening|visit|"
     r"planning|reasons?|views?)){0,3}(?: ?\(s\))?|clin(?:ical)?\.?[ /]?(?:hx|history|profile|info\w*|dx|details|notes?|"
     r"indication|data|context|question)?|hx|h/o|c/c|k/c/o|"
@@ -220,7 +220,11 @@ class _Walker:
         self.is_elsewhere = False
         self.aside = None
         text = self.view.text
-        sentences = report_sentences(text.text, text.lower, split_sentences(text.text, section.start, section.end))
+        sentences = [
+            sentence
+            for sentence in report_sentences(text.text, text.lower, split_sentences(text.text, section.start, section.end))
+            if _HAS_WORD.search(text.lower, sentence.start, sentence.end)
+        ]
         for index, sentence in enumerate(sentences):
             if role not in READ_ROLES and self._turns(sentence, sentences[0], section):
                 role = Role.FINDINGS
@@ -359,6 +363,8 @@ class _Walker:
         if heading.side or heading.modality:
             self.is_elsewhere = False
             block.label = None
+            if self._opens_line(heading.start):
+                self.aside = None
         if heading.modality:
             self.modality_headings += [Hit(heading.start, heading.end, name) for name in heading.modality.split("+")]
             is_outer = block.is_side_outer and block.side is not None and block.side_until is None
@@ -369,7 +375,7 @@ class _Walker:
                 self.group += 1
                 block.group = self.group
         if heading.side:
-            block.is_side_outer = block.modality is None
+            block.is_side_outer = block.modality is None or (block.is_side_outer and block.side is not None)
             words = PlaceWord(heading.start, heading.end, heading.side)
             block.side = next((side for side in self.view.sides.within(heading.start, heading.end) if side.value == heading.side), words)
             block.is_side_titled = (

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from weakbox.extractors.grammar.pathology.blocks import Block
+from weakbox.extractors.grammar.pathology.cores import ALL_POSITIVE, number_of
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
 from weakbox.extractors.grammar.pathology.specimens import Reader, merge, rank
@@ -54,12 +56,14 @@ class Assembled:
     label: Fact | None
     position: int
     facts: Facts
+    ordinals: tuple[int, ...] = ()
+    """The specimens that the label names."""
 
 
 def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
     """The specimens in the order of their labels, or of the text where they have none."""
-    read = [(block, reader.read(block)) for block in blocks]
-    entries = _primary_entries(read)
+    read = _shared(reader.text, [(block, reader.read(block)) for block in blocks])
+    entries = _without_groups_of(_primary_entries(read), read)
     sides = _side_map(reader.text, blocks)
     primary = {id(facts) for entry in entries for _, _, facts in entry.readings}
     for block, facts in read:
@@ -72,14 +76,42 @@ def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
         ]
         entry.members += [facts for ordinals, facts in sides if 0 < len(set(entry.ordinals) & ordinals) < len(entry.ordinals)]
     _spread_rest(reader, entries, blocks)
+    _count_each(reader, entries)
     ordered = sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
     merged = [
         Assembled(
-            label=entry.label, position=entry.position, facts=_with_members(merge(entry.readings), entry.members, len(entry.ordinals))
+            label=entry.label,
+            position=entry.position,
+            facts=_with_members(merge(entry.readings), entry.members, len(entry.ordinals)),
+            ordinals=entry.ordinals,
         )
         for entry in ordered
     ]
     return [specimen for specimen in merged if _says_something(specimen, sides)]
+
+
+_AND_THE_NEXT = re.compile(
+    r"\b(?:and|as\s+well\s+as)\s+(?:also\s+)?(?:the\s+|those\s+)?(?:\w+\s+){0,2}?(?:(?:cores?|those)\s+)?(?:(?:from|in|of)\s+)?(?:the\s+)?"
+    r"(?:(?:pot|container|specimen|jar|part|vial|tube|bottle|sample)s?\s*)?$",
+    re.IGNORECASE,
+)
+
+
+def _shared(text: str, read: list[tuple[Block, Facts]]) -> list[tuple[Block, Facts]]:
+    """ "The cores in pot 1 (...) and those in pot 2 (...) are benign": the first shares what is said of the next."""
+    shared = list(read)
+    for index in range(len(read) - 2, -1, -1):
+        block, facts = shared[index]
+        following, said = shared[index + 1]
+        if block.label is None or following.label is None or "diagnosis" in facts or block.passage is not following.passage:
+            continue
+        if _AND_THE_NEXT.search(text, max(block.body, block.end - 80), block.end):
+            common = {name: fact for name, fact in said.items() if name in ("diagnosis", *GRADE_FIELDS)}
+            none = said.get("cores_positive")
+            if none is not None and none.value == 0:
+                common["cores_positive"] = none
+            shared[index] = (block, {**common, **facts})
+    return shared
 
 
 def _primary_entries(read: Sequence[tuple[Block, Facts]]) -> list[Entry]:
@@ -92,6 +124,62 @@ def _primary_entries(read: Sequence[tuple[Block, Facts]]) -> list[Entry]:
         if block.passage.role is best:
             _add(entries, block, facts)
     return entries
+
+
+_FINDINGS = ("diagnosis", "cores_positive", *GRADE_FIELDS)
+_TELLING = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.MICROSCOPY, Role.FREE)
+
+
+def _without_groups_of(entries: list[Entry], read: Sequence[tuple[Block, Facts]]) -> list[Entry]:
+    """Groups whose members have findings of their own elsewhere, or are all that there is, are split into these members."""
+    kept: list[Entry] = []
+    for entry in entries:
+        members = _members(entry, read, is_sole=len(entries) == 1)
+        if members is None:
+            kept.append(entry)
+            continue
+        for (block, _), ordinal in zip(members, entry.ordinals, strict=True):
+            key = ("label", (ordinal,))
+            known = next((other for other in (*entries, *kept) if other.key == key), None)
+            if known is None:
+                known = Entry(key=key, label=_label(block), position=entry.position)
+                kept.append(known)
+            known.readings += [(role, order, _of_each(facts)) for role, order, facts in entry.readings]
+            known.readings += [(Role.COMMENT, order, _grade_of_group(facts)) for _, order, facts in entry.readings]
+    return kept
+
+
+def _members(entry: Entry, read: Sequence[tuple[Block, Facts]], *, is_sole: bool) -> list[tuple[Block, Facts]] | None:
+    """For each specimen that a group names a block of its own; None where it is to stay a group."""
+    if len(entry.ordinals) < 2:
+        return None
+    single = {block.label.ordinals[0]: (block, facts) for block, facts in read if block.label and len(block.label.ordinals) == 1}
+    telling = {
+        block.label.ordinals[0]: (block, facts)
+        for block, facts in read
+        if block.label and len(block.label.ordinals) == 1 and block.passage.role in _TELLING and any(name in facts for name in _FINDINGS)
+    }
+    described = {
+        block.label.ordinals[0]: (block, facts)
+        for block, facts in read
+        if block.label
+        and len(block.label.ordinals) == 1
+        and block.passage.role is Role.MICROSCOPY
+        and any(name in facts for name in LOCATION_FIELDS)
+    }
+    chosen = single if is_sole else described | telling if any(ordinal in telling for ordinal in entry.ordinals) else telling
+    return [chosen[ordinal] for ordinal in entry.ordinals] if all(ordinal in chosen for ordinal in entry.ordinals) else None
+
+
+def _of_each(facts: Facts) -> Facts:
+    """What a group says of each of its members: the diagnosis, and that none or all of the cores hold cancer."""
+    none = facts.get("cores_positive")
+    kept = {name: fact for name, fact in facts.items() if name in ("diagnosis", ALL_POSITIVE)}
+    return {**kept, "cores_positive": none} if none is not None and none.value == 0 else kept
+
+
+def _grade_of_group(facts: Facts) -> Facts:
+    return {name: fact for name, fact in facts.items() if name in GRADE_FIELDS}
 
 
 def _add(entries: list[Entry], block: Block, facts: Facts) -> None:
@@ -107,7 +195,8 @@ def _key(block: Block, facts: Facts) -> Key:
     if block.label is not None:
         return ("label", block.label.ordinals)
     place = tuple(facts[name].value if name in facts else None for name in ("target", *LOCATION_FIELDS))
-    return ("site", place)
+    is_targeted = "is_targeted" in facts and facts["is_targeted"].value is True
+    return ("site", place, is_targeted)
 
 
 def _label(block: Block) -> Fact | None:
@@ -215,6 +304,36 @@ def _spread_rest(reader: Reader, entries: Sequence[Entry], blocks: Sequence[Bloc
     facts = reader.read_stretch(*span)
     for entry in without:
         entry.readings.append((Role.DIAGNOSIS, 0, {name: fact for name, fact in facts.items() if name == "diagnosis"}))
+
+
+_EACH = re.compile(
+    r"\b(?:of|from|in|for)?\s*(?:each|every)\s+(?:specimen|container|jar|pot|vial|site|region|location|sextant|area|part|bottle"
+    r"|tube)\s*[:,]?\s*"
+    r"(?:contain\w*|has|holds|had|yielded|received)?\s*(?P<after>\d{1,2}|one|two|three|four|five|six)\s+(?:needle\s+|tissue\s+"
+    r"|biopsy\s+)?cores?\b"
+    r"|\b(?:specimens|containers|jars|pots|vials|sites|cassettes|parts|bottles|tubes|locations"
+    r"|regions)\s*[,:(]?\s*(?:with\s+)?(?P<listed>\d{1,2}|one|two|three|four|five|six)"
+    r"\s+cores?\s+each\b"
+    r"|\b(?P<before>\d{1,2}|one|two|three|four|five|six)\s+(?:(?:needle|tissue|biopsy)\s+)?(?:cores?|biops(?:y"
+    r"|ies))?\s*(?:were\s+taken\s+|taken\s+|obtained\s+)?"
+    r"(?:per|(?:from|at|in|for)\s+(?:each|every))\s+(?:specimen|container|jar|pot|vial|site|region|location|sextant|area|part|bottle"
+    r"|tube)\b",
+    re.IGNORECASE,
+)
+
+
+_MAY_COUNT_EACH = re.compile(r"\b(?:each|every|per)\b", re.IGNORECASE)
+
+
+def _count_each(reader: Reader, entries: Sequence[Entry]) -> None:
+    """ "Two cores per site" counts the cores of every specimen that states none."""
+    match = _EACH.search(reader.text) if len(entries) > 1 and _MAY_COUNT_EACH.search(reader.text) else None
+    if match is None:
+        return
+    group = next(name for name in ("after", "listed", "before") if match[name])
+    for entry in entries:
+        total = Fact(value=number_of(match[group]) * max(1, len(entry.ordinals)), spans=(match.span(),), confidence=0.85, rule="each")
+        entry.readings.append((Role.GROSS, 0, {"cores_total": total}))
 
 
 def _says_something(specimen: Assembled, sides: Sequence[tuple[set[int], Facts]]) -> bool:

@@ -21,7 +21,8 @@ _TARGET = re.compile(rf"(?P<grade>{_GRADE})|\b(?:adeno)?(?:carcinoma|cancer|mali
 _CUE = re.compile(
     r"\b(?:father|brother|uncle|grand-?(?:father|dad)|cousin|son|dad|twin|family|famil\w+|relatives?|paternal|maternal|mother|sister"
     r"|criteria|if|unless|would|could|might|were\s+it|had\s+(?:it|this|the)|in\s+case|should\s+(?:the|there|a|any|this|it)|hypothetical\w*"
-    r"|for\s+(?:example|instance)|e\.g|(?:men|patients|those|cases|tumou?rs)\s+with|(?:risk|probability|likelihood|chance)\s+of|defined\s+as"
+    r"|for\s+(?:example|instance)|e\.g|(?:men|patients|those|cases|tumou?rs)\s+with|(?:risk|probability|likelihood|chance)\s+of"
+    r"|defined\s+as"
     r"|eligib\w+|threshold|nomogram|not|no|without|never|absence|lacks?|negative\s+for|neither|nor)\b"
 )
 """Over lower-case text."""
@@ -29,23 +30,28 @@ _HYPOTHESIS = re.compile(
     r"\b(?:were\s+(?:it|this|the\s+\w+)\s|(?:would|could|might)\s+(?:(?:then|at most|have|only|still|otherwise|best|probably|likely)\s+)*"
     r"(?:been|be|correspond\w*|qualif\w+|amount|represent|translate|equate|yield|give|receive|score|fall|warrant|make|require)"
     r"|had\s+(?:it|this|the\s+\w+)\s+been|hypothetical\w*|for\s+(?:example|instance)|e\.g"
-    r"|if\s+(?:this|it|the|a|any|present|confirmed|malignant|carcinoma|cancer|tumou?r|psa|there|treated|untreated|graded|interpreted|considered)"
+    r"|if\s+(?:this|it|the|a|any|present|confirmed|malignant|carcinoma|cancer|tumou?r|psa|there|treated|untreated|graded|interpreted"
+    r"|considered)"
     r"|criteria\s+for|in\s+case\s+of|unless|defined\s+as)\b",
     re.IGNORECASE,
 )
 _OF_OTHERS = re.compile(
-    r"\b(?:(?:men|patients|those|cases|tumou?rs)\s+with|(?:risk|probability|likelihood|chance)\s+of|eligib\w+\s+\w+|threshold\s+(?:of|for|is)"
+    r"\b(?:(?:men|patients|those|cases|tumou?rs)\s+with|(?:risk|probability|likelihood|chance)\s+of|eligib\w+\s+\w+|threshold\s+(?:of"
+    r"|for|is)"
     r"|nomogram\s+\w+)\s+[^.,;()\n]{0,60}?(?=" + _GRADE + r")" + _GRADE,
     re.IGNORECASE,
 )
 _ABSENT_BETWEEN = re.compile(
-    r"\s*(?:(?:evidence|signs?|features?|criteria|component|areas?|foc\w+|patterns?|of|for|a|an|any|the|definite|convincing|high|low|grade|higher"
-    r"|score|as|graded|group|adenocarcinoma|carcinoma|cancer|prostatic|acinar|tumou?r|with|diagnostic|meet\w*|reach\w*|qualify|amount(?:ing)?|to"
+    r"\s*(?:(?:evidence|signs?|features?|criteria|component|areas?|foc\w+|patterns?|of|for|a|an|any|the|definite|convincing|high|low"
+    r"|grade|higher"
+    r"|score|as|graded|group|adenocarcinoma|carcinoma|cancer|prostatic|acinar|tumou?r|with|diagnostic|meet\w*|reach\w*|qualify"
+    r"|amount(?:ing)?|to"
     r"|gleason|isup|consistent|is|are|was|were|been|be|assigned|identified|or)\b\s*)*",
     re.IGNORECASE,
 )
 _ABSENT_AFTER = re.compile(
-    r"\s*(?:\([^()\n]{1,20}\)\s*)?(?:(?:is|are|was|were|has\s+been|have\s+been)\s+)(?:not|nowhere|never)\s+(?:\w+\s+)?(?:seen|identified|present|found"
+    r"\s*(?:\([^()\n]{1,20}\)\s*)?(?:(?:is|are|was|were|has\s+been|have\s+been)\s+)(?:not|nowhere|never)\s+(?:\w+\s+)?(?:seen"
+    r"|identified|present|found"
     r"|met|reached|fulfilled|detected|confirmed|appropriate|justified|warranted|assigned)",
     re.IGNORECASE,
 )
@@ -132,18 +138,35 @@ def _end_of_family(text: str, position: int, end: int) -> int:
 
 
 _KEY_ENTRY = re.compile(
-    r"\b(?:(?:isup\s+|who\s+)?grade\s+groups?|GG|isup)\s*(?P<group>[1-5])\b[^\n;]{0,12}?(?:gleason|score|[<≤]|\d\s*\+|[=:(-])|(?:(?<=key:)|[;\n])\s*(?P<bare>[1-5])\s*[,:=-]\s*gleason",
+    r"\b(?:(?:isup\s+|who\s+)?grade\s+groups?|GG|isup)\s*(?P<group>[1-5])\b[^\n;]{0,12}?(?:gleason|score|[<≤]|\d\s*\+|[=:(-])"
+    r"|(?:(?<=key:)|[;\n])\s*(?P<bare>[1-5])\s*[,:=-]\s*gleason",
     re.IGNORECASE,
 )
-_MAY_HOLD_A_KEY = re.compile(r"(?:group|GG|ISUP|[;:\n])\s*5\b", re.IGNORECASE)
+_MAY_HOLD_A_KEY = re.compile(r"(?:group|GG|ISUP|[;:,|/\n])\s*5\b", re.IGNORECASE)
+_LETTER_KEY = re.compile(
+    r"(?:\b[A-Z]{1,2}\s*[=:-]?\s*(?i:right|left|base|mid(?:gland)?|apex|lateral|medial|anterior|posterior|transition|peripheral|target)"
+    r"(?:\s+zone)?\s*[,;.]\s*){3,}"
+)
+"""What the letters of a biopsy map mean: "R right, L left; B base, M mid, A apex."."""
+_BARE_KEY = re.compile(
+    r"(?:\b(?:isup|who|gg|grade\s+groups?|gleason\s+grade\s+groups?|legend|key"
+    r"|grades?)\W{0,3}){0,3}\b1\s*[=:][^\n]{0,24}?[;,|/]\s*(?:GG\s*)?2\s*[=:]"
+    r"[^\n]{0,24}?[;,|/]\s*(?:GG\s*)?3\s*[=:][^\n]{0,24}?[;,|/]\s*(?:GG\s*)?4\s*[=:][^\n]{0,40}?[;,|/]\s*(?:GG\s*)?5\s*[=:][^\n]*",
+    re.IGNORECASE,
+)
+"""A key on one line whose groups are bare numbers: "grade group 1 = 3+3; 2 = 3+4; ..."."""
 _MOST_BETWEEN = 70
 
 
 def _printed_keys(text: str) -> Iterator[TextRange]:
     """Tables of what the grade groups mean: the groups 1 to 5 one after the other."""
     run: list[re.Match[str]] = []
+    for key in _LETTER_KEY.finditer(text):
+        yield key.span()
     if not _MAY_HOLD_A_KEY.search(text):
         return
+    for key in _BARE_KEY.finditer(text):
+        yield key.span()
     for entry in _KEY_ENTRY.finditer(text):
         group = int(entry["group"] or entry["bare"])
         is_next = run and group == len(run) + 1 and entry.start() - run[-1].end() <= _MOST_BETWEEN

@@ -6,21 +6,31 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from weakbox.extractors.grammar.pathology.facts import Facts, TextRange
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, label_within, labels_of, runs, sequence
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 from weakbox.extractors.grammar.pathology.places import is_only_a_side, location_facts
+from weakbox.extractors.grammar.pathology.prose_sites import LISTED, ProseSite, sides_in_clauses, sites_with_details, sites_without
+from weakbox.extractors.grammar.pathology.sided_forms import find_sided_form
 from weakbox.extractors.grammar.pathology.sites import SiteHeading, is_site, site_heading_at, site_headings
 from weakbox.extractors.grammar.pathology.tables import ColumnOf, Row, Table, find_tables
 from weakbox.extractors.grammar.pathology.trailing import at_line_ends, in_brackets
 
+_NUMBER = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|sixteen|eighteen|twenty)"
+_FOUND = re.compile(
+    r"carcinoma|benign|negative|tumou?r|cancer|malignan|\d\s?\+\s?\d|\bPIN\b|HGPIN|atypi|ASAP|insufficient|prostatitis", re.IGNORECASE
+)
 _SUMMARY = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|composite|global|case(?:[- ]level)?\s+(?:summary|gleason|grade"
+    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|any\s+(?:cancer|carcinoma|tumou?r)\b|composite|global"
+    r"|case(?:[- ]level)?\s+(?:summary|gleason|grade"
     r"|total)|in summary|summary|in (?:total|all|sum)|altogether"
     r"|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
     r"|totals?\b(?!\s+(?:tumou?r|cancer|length|linear))|(?:number of )?cores? (?:positive|involved)|(?:number of )?positive cores"
     r"|conclusion|comments?|notes?|synoptic|tumou?r summary|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
-    r"|biopsies|samples))\b",
+    r"|biopsies|samples)|(?:(?:adeno)?carcinoma|tumou?r|cancer)\s+(?:(?:is|was)\s+)?(?:(?:present|seen|identified|found)\s+)?(?:in"
+    r"|involves)\s+"
+    rf"{_NUMBER}\s*(?:of|/|out\s+of)\s*(?:the\s+)?{_NUMBER}|(?:(?:isup|grade\s+group|GG|gleason(?:\s+(?:score"
+    rf"|sum))?)\W{{0,3}}\d[^\n]{{0,40}}?)?{_NUMBER}\s*(?:of|/|out\s+of)\s*(?:the\s+)?{_NUMBER}\s+(?:\w+\s+)?cores?)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 LONGEST_STRETCH = 20_000
@@ -29,8 +39,11 @@ _OTHER_TISSUE = re.compile(r"\bnodes?\b|\blymph\b|\bmargins?\b", re.IGNORECASE)
 _OWN_COUNT = re.compile(
     r"\d\s*(?:/|of|out\s+of)\s*\d|\bnegative\b|\bbenign\b|\bno\s+(?:tumou?r|cancer|carcinoma|malignan\w+|evidence)", re.IGNORECASE
 )
+_COUNTS = re.compile(
+    rf"(?:isup|grade\s+group|GG|gleason)\b|{_NUMBER}\s*(?:of|/|out)|(?:(?:adeno)?carcinoma|tumou?r|cancer)\b", re.IGNORECASE
+)
 _STRONG_SUMMARY = re.compile(
-    r"overall|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final"
+    r"overall|any\b|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final"
     r"|comment|note|conclusion|synoptic|remaining|other|rest",
     re.IGNORECASE,
 )
@@ -69,6 +82,9 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
     Sites name specimens of a biopsy; of a whole gland only nodes and margins on a line of their own do.
     """
     tables = {index: find_tables(text, passage.start, passage.end, column_of) for index, passage in enumerate(passages)}
+    for index, passage in enumerate(passages):
+        form = None if tables[index] else find_sided_form(text, passage.start, passage.end)
+        tables[index] += [form] if form else []
     labels = {index: _outside(labels_of(text, passage), tables[index]) for index, passage in enumerate(passages)}
     scheme = choose_scheme(text, passages, labels) or _scheme_of_rows(tables.values())
     blocks: list[Block] = []
@@ -83,12 +99,16 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
         chosen = (
             [label for run in runs([label for label in labels[index] if label.scheme == scheme], scheme) for label in run] if scheme else []
         )
+        if passage.role is Role.AMENDMENT:
+            chosen = _leading_labels(text, chosen)
         trailing = _trailing_blocks(text, passage)
         if trailing:
             blocks += [*trailing, *_leading_blocks(text, passage, trailing, chosen)]
         elif chosen and (echoed(chosen, index) or not is_numbered_list(text, passage, chosen)):
-            blocks += _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
+            labelled = _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
+            blocks += _up_to_summary(text, labelled) if labelled and tables[index] else labelled
         blocks += rows
+    blocks += _sites_with_labels(text, passages, blocks)
     if _wants_sites(blocks):
         by_site = [block for passage in passages if passage.role is not Role.GROSS for block in _site_blocks(text, passage)]
         if procedure in ("prostatectomy", "turp"):
@@ -99,10 +119,54 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
             named = free
         if len(named) > 1 or (named and not blocks):
             blocks = by_site
+    if procedure in ("biopsy", None):
+        blocks = _of_prose(text, passages, blocks)
     ignored = tuple(cell for found in tables.values() for table in found for cell in table.ignored)
     blocks = [replace(block, end=min(block.end, block.body + LONGEST_STRETCH)) for block in blocks]
     case_level = [(role, (start, min(end, start + LONGEST_STRETCH))) for role, (start, end) in _case_level(passages, blocks)]
     return Layout(blocks=tuple(blocks), case_level=tuple(case_level), ignored=ignored)
+
+
+_SIGN = re.compile(r"\s*[.:)=\]-]")
+
+
+def _leading_labels(text: str, labels: Sequence[Label]) -> list[Label]:
+    """The labels under which an amendment prints specimens again; one that stands in a sentence only names its specimen."""
+    return [label for label in labels if not label.is_inline and _SIGN.match(text, label.end)]
+
+
+def _of_prose(text: str, passages: Sequence[Passage], blocks: list[Block]) -> list[Block]:
+    """Specimens that only sentences name: sites with their details in brackets, or clauses on the left and on the right."""
+    naming = [passage for passage in passages if passage.role in (*_NAMING, Role.FREE)]
+    if any(block.label or block.facts for block in blocks):
+        return blocks
+    for passage in naming:
+        listed = sites_with_details(text, passage.start, passage.end)
+        if listed:
+            free = sites_without(text, max(site.end for site in listed), passage.end)
+            return [_prose_block(passage, site) for site in (*listed, *free)]
+    if len({block.start for block in blocks if block.passage.role in (*_NAMING, Role.FREE)}) > 1:
+        return blocks
+    for passage in naming:
+        clauses = sides_in_clauses(text, passage.start, passage.end)
+        if clauses:
+            return [_prose_block(passage, site) for site in clauses]
+    return blocks
+
+
+def _prose_block(passage: Passage, site: ProseSite) -> Block:
+    place = site.facts.get("_place")
+    facts = {"_site": Fact(value=True, spans=place.spans)} if place is not None else site.facts
+    start = site.start if LISTED in facts else site.body[0]
+    return Block(passage=passage, start=start, body=site.body[0], end=site.body[1], facts=facts, covered=site.end)
+
+
+def _sites_with_labels(text: str, passages: Sequence[Passage], blocks: Sequence[Block]) -> list[Block]:
+    """Sites with a label in brackets ("left (A): ...") that head the diagnosis, where labels stood only in a worse passage."""
+    if not blocks or any(block.passage.role in (Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE) for block in blocks):
+        return []
+    found = [block for p in passages if p.role is Role.DIAGNOSIS for block in _site_blocks(text, p) if block.label]
+    return found if len(found) > 1 else []
 
 
 def _scheme_of_rows(tables: Iterable[Sequence[Table]]) -> str | None:
@@ -154,9 +218,11 @@ def _labelled_blocks(text: str, passage: Passage, labels: Sequence[Label]) -> li
             if blocks:
                 blocks[-1] = replace(blocks[-1], end=min(blocks[-1].end, above[0]))
         end = following.start if following else passage.end
-        before = _site_before(text, line_start, label, end)
+        sentence = max(line_start, text.rfind(". ", line_start, label.start) + 2)
+        shares_line = bool(blocks) and blocks[-1].start >= sentence
+        before = None if shares_line else _site_before(text, sentence, label, end)
         if before is not None and blocks:
-            blocks[-1] = replace(blocks[-1], end=min(blocks[-1].end, line_start))
+            blocks[-1] = replace(blocks[-1], end=min(blocks[-1].end, sentence))
         blocks.append(Block(passage=passage, start=label.start, body=label.body, end=end, label=label, context=before or context))
     return _without_summary(text, blocks)
 
@@ -207,7 +273,7 @@ def _site_before(text: str, line_start: int, label: Label, end: int) -> TextRang
     if not label.is_inline or not is_site(text, line_start, label.start):
         return None
     line_end = text.find("\n", label.body, end)
-    following = text[label.body : line_end if line_end >= 0 else end].split(":")[0]
+    following = re.split(r":|\.\s", text[label.body : line_end if line_end >= 0 else end])[0]
     return None if location_facts(following, 0, min(len(following), 60)) else (line_start, label.start)
 
 
@@ -229,7 +295,7 @@ def _site_blocks(text: str, passage: Passage) -> list[Block]:
     headings = site_headings(text, passage.start, passage.end)
     for heading, following in zip(headings, [*headings[1:], None], strict=False):
         end = following.start if following else passage.end
-        if not text[heading.body : end].strip() and is_only_a_side(text, heading.start, heading.end):
+        if not text[heading.body : end].strip(" \t\n-*•>") and is_only_a_side(text, heading.start, heading.end):
             context = heading
             continue
         span = (context.start, context.end) if context else None
@@ -258,13 +324,23 @@ def _is_other_tissue(text: str, block: Block) -> bool:
 def _row_block(passage: Passage, row: Row, table: Table) -> Block:
     label, (start, end), facts = row
     role = Role.SPECIMEN_LIST if table.is_list else passage.role
-    return Block(passage=replace(passage, role=role), start=start, body=label.body if label else start, end=end, label=label, facts=facts)
+    return Block(
+        passage=replace(passage, role=role),
+        start=start,
+        body=label.body if label else start,
+        end=end,
+        label=label,
+        facts=facts,
+        covered=table.end if table.is_form else 0,
+    )
 
 
 def _without_summary(text: str, blocks: list[Block]) -> list[Block]:
     """The last block ends where a statement on the whole case begins; within an earlier block such words are its own."""
-    if len(blocks) < 2:
-        return blocks
+    return blocks if len(blocks) < 2 else _up_to_summary(text, blocks)
+
+
+def _up_to_summary(text: str, blocks: list[Block]) -> list[Block]:
     last = blocks[-1]
     earlier = {m["words"].lower() for block in blocks[:-1] for m in _SUMMARY.finditer(text, block.body, block.end)}
     for match in _SUMMARY.finditer(text, last.body + 1, last.end):
@@ -272,6 +348,8 @@ def _without_summary(text: str, blocks: list[Block]) -> list[Block]:
             last.body : match.start()
         ].rstrip(" \t").endswith("\n\n")
         if match["words"].lower() in earlier and not stands_apart:
+            continue
+        if _COUNTS.match(match["words"]) and not (stands_apart and _FOUND.search(text, last.body, match.start())):
             continue
         has_own_count = _OWN_COUNT.search(text, last.body, match.start()) is not None and "core" in match["words"].lower()
         if has_own_count or _STRONG_SUMMARY.search(match["words"]) or stands_apart or match["words"].lower().startswith("total"):

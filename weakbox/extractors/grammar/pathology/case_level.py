@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 
 from weakbox.extractors.grammar.pathology.asserted import unasserted
+from weakbox.extractors.grammar.pathology.cores import ALL_POSITIVE, with_counted_all
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine, lower_case
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
-from weakbox.extractors.grammar.pathology.specimens import Reader, rank
+from weakbox.extractors.grammar.pathology.places import location_facts
+from weakbox.extractors.grammar.pathology.specimens import MALIGNANT, Reader, rank
 
 _PROCEDURES = (
     (
@@ -38,13 +40,20 @@ _NOT_DONE = re.compile(
 _PROCEDURE_ROLES = (Role.SPECIMEN_LIST, Role.DIAGNOSIS, Role.SYNOPTIC, Role.FREE, Role.GROSS, Role.MICROSCOPY)
 
 _PAST = re.compile(
-    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous|prior)\s+(?:\w+\s+)?(?:diagnos[ie]s|report|reading"
+    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous"
+    r"|prior)\s+(?:[\w'’]+\s+)?(?:diagnos[ie]s|report|reading"
     r"|interpretation)\s*:[^\n]*"
     r"|\b(?:previous(?:ly)?|prior|earlier|history\s+of|known|past|formerly|outside\s+(?:report|diagnosis|biopsy)|originally|initially)\b"
-    r"(?P<between>[^.;\n]{0,100}?)(?:gleason|carcinoma|cancer|grade\s+group|isup|\d\s*\+\s*\d|benign|biops(?:y|ies)|HGPIN|ASAP)[^.;\n]*"
-    r"|\b(?:(?:active\s+)?surveillance|on\s+AS|h/o|hx|s/p|status\s+post|treated|diagnosed|dx'?d|dx\s+(?:in|with)|initially)\b(?![^.;\n]{0,20}\breport)"
+    r"(?P<between>[^.;\n]{0,100}?)(?:gleason|carcinoma|cancer|grade\s+group|\bGG\s?\d|isup|\d\s*\+\s*\d|benign|biops(?:y|ies)|HGPIN"
+    r"|ASAP)[^.;\n]*"
+    r"|\b(?:(?:active\s+)?surveillance|on\s+AS|h/o|hx|s/p|status\s+post|treated|diagnosed|dx'?d|dx\s+(?:in|with)"
+    r"|initially)\b(?![^.;\n]{0,20}\breport)"
     r"[^.;\n]{0,60}?(?:gleason\W{0,3}(?:score\s+|sum\s+)?\d|grade\s+group\s+\d|\bGG\s?\d|\bG?\d\s*\+\s*\d|isup)[^.;\n]*"
-    r"|\b(?:biops(?:y|ies)|bx|TRUS|TURP)\s+(?:\(?\w{3,9}\s+)?\(?(?:19|20)\d\d\)?(?![-/.]\d)[^.;\n]{0,40}?(?:gleason|grade\s+group|\bGG|\d\s*\+\s*\d"
+    r"|\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|ten|a|some|few|several)\s+(?:years?|yrs?|months?|weeks?)\s+(?:back|ago"
+    r"|earlier|before|prior|previously)\b"
+    r"[^.;\n]{0,80}?(?:gleason|grade\s+group|\d\s*\+\s*\d|isup|carcinoma|cancer)(?:[^.;\n]|\n(?!\n))*"
+    r"|\b(?:biops(?:y|ies)|bx|TRUS|TURP)\s+(?:\(?\w{3,9}\s+)?\(?(?:19|20)\d\d\)?(?![-/.]\d)[^.;\n]{0,40}?(?:gleason|grade\s+group"
+    r"|\bGG|\d\s*\+\s*\d"
     r"|isup|benign|negative)[^.;\n]*"
     r"|\b(?:biops(?:y|ies)|specimen|TURP|resection)\s+(?:of|from|in|dated|performed)\s+(?:\w+\s+)?(?:19|20)\d\d\b[^.;\n]*|\b(?:in|from"
     r"|dated)\s+(?:\w+\s+)?(?:19|20)\d\d\s*[:,(]?[^.;\n]{0,40}(?:gleason|grade\s+group|\d\s*\+\s*\d)[^.;\n]*",
@@ -52,11 +61,17 @@ _PAST = re.compile(
 )
 _MAY_BE_PAST = re.compile(
     r"previous|prior|earlier|histor|known|past|former|outside|origin|initial|referr|submitt|contribut|surveill|on as\b|h/o|hx|s/p"
-    r"|status|treated|diagnosed"
+    r"|status|treated|diagnosed|back|ago\b|before"
     r"|dx|(?:19|20)\d\d"
 )
 """Over lower-case text: without one of these nothing of the past is said."""
-_NOW = re.compile(r"\b(?:now|currently|current|today|present (?:biops|specimen)|this (?:biopsy|specimen))\b", re.IGNORECASE)
+_NOW = re.compile(
+    r"\b(?:now|currently|current|today|present (?:biops|specimen)|this (?:biopsy|specimen)"
+    r"|(?:is|are|has been|have been|was|were)\s+(?:(?:therefore|hence|accordingly|best|re-?)\s*)?(?:diagnosed|classified|reclassified"
+    r"|regarded|interpreted"
+    r"|upgraded|downgraded|revised|changed|amended|graded))\b",
+    re.IGNORECASE,
+)
 _REPLACED = re.compile(
     r"(?P<old>[^.;\n]*?)\b(?:should\s+(?:read|be|have\s+(?:read|been))|(?:is|are|was|were|has been|have been)?\s*(?:amended|revised"
     r"|changed|corrected|upgraded|downgraded|reclassified|updated)(?:\s+from(?P<from>[^.;\n]*?))?\s+(?:to|as)\b|is\s+now|are\s+now"
@@ -71,11 +86,22 @@ _DISMISSED = re.compile(
 _STATED_CASE = re.compile(
     r"\b(?:overall|composite|global|case|summary|final|total|highest|worst|combined|dominant|conclusion)\b", re.IGNORECASE
 )
-_COMPOSITE = re.compile(r"\b(?:overall|composite|global|case[- ]level|(?:of|for) the case)\b", re.IGNORECASE)
+_COMPOSITE = re.compile(r"\b(?:overall|composite|global|case[- ]level|(?:of|for|by)\s+(?:the\s+)?case|case\s+grade)\b", re.IGNORECASE)
 _HIGHEST = re.compile(r"\b(?:highest|worst|maximum)\b", re.IGNORECASE)
 _NAMES_A_SPECIMEN = re.compile(
-    r"\b(?i:specimens?|parts?|containers?|samples?|cores?|sites?|biops(?:y|ies))\s*#?\s*(?:[A-Z]|\d{1,2}|[IVX]+)\b(?!\s*(?:of|cores?|/))"
+    r"\b(?i:specimens?|parts?|containers?|samples?|cores?|sites?|jars?|pots?|vials?|tubes?|bottles?|biops(?:y|ies))\s*#?\s*(?:[A-Z]"
+    r"|\d{1,2}|[IVX]+)\b(?!\s*(?:of|cores?|/))"
 )
+_COUNTS_THE_CASE = re.compile(
+    r"^\W*(?:positive\s+cores?\W{1,3})?(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten)\s*(?:/|of|out\s+of)\s*(?:\d{1,2}"
+    r"|ten|twelve|fourteen|sixteen|eighteen|twenty)"
+    r"\s+(?:\w+\s+)?cores?\b"
+    r"|\b(?:adenocarcinoma|carcinoma|tumou?r|cancer)\b[^.;\n]{0,40}\b(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine"
+    r"|ten)\s+(?:cores?\s+)?(?:of|out\s+of)\s+(?:the\s+)?"
+    r"(?:\d{1,2}|ten|twelve|fourteen|sixteen|eighteen|twenty)\b",
+    re.IGNORECASE,
+)
+"""A sentence of a comment that counts the cores of the case: "6 of 14 cores.", "carcinoma confined to one core of twelve"."""
 _SENTENCE = re.compile(r"[^.;\n]+(?:[.;](?!\s)[^.;\n]+)*")
 
 
@@ -144,16 +170,27 @@ def read_case(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> tu
     """
     stated: Facts = {}
     everything: Facts = {}
+    unnamed: list[TextRange] = []
     for role, (start, end) in sorted(stretches, key=lambda stretch: (rank(stretch[0]), stretch[1])):
-        if role in (Role.GROSS, Role.SPECIMEN_LIST) or (
-            role in (Role.AMENDMENT, Role.ADDENDUM) and _NAMES_A_SPECIMEN.search(reader.text, start, end)
-        ):
+        if role in (Role.GROSS, Role.SPECIMEN_LIST):
+            continue
+        names_one = role in (Role.AMENDMENT, Role.ADDENDUM) and _NAMES_A_SPECIMEN.search(reader.text, start, end)
+        if names_one:
+            stated = combine(stated, _of_comment(reader, start, end))
             continue
         facts = _of_comment(reader, start, end) if role is Role.COMMENT else reader.read_stretch(start, end)
+        if role is Role.MICROSCOPY and ("diagnosis" not in facts or facts["diagnosis"].value not in MALIGNANT):
+            unnamed.append((start, end))
         everything = combine(everything, facts)
         case = {name: fact for name, fact in facts.items() if name.startswith("cores_")}
         stated = combine(stated, {**case, **case_grade(reader.text, start, end)}) if role is not Role.COMMENT else combine(stated, facts)
-    return stated, everything
+    if "diagnosis" in everything and everything["diagnosis"].value in MALIGNANT:
+        for start, end in unnamed:
+            everything = combine(everything, reader.read_amounts(start, end))
+    everything = with_counted_all(everything)
+    if "cores_positive" in everything and "cores_positive" not in stated:
+        stated = {**stated, "cores_positive": everything["cores_positive"]}
+    return {name: fact for name, fact in stated.items() if name != ALL_POSITIVE}, everything
 
 
 def case_grade(text: str, start: int, end: int) -> Facts:
@@ -180,7 +217,10 @@ def _of_comment(reader: Reader, start: int, end: int) -> Facts:
     """A comment counts only where a sentence says that it speaks of the case."""
     facts: Facts = {}
     for sentence in _SENTENCE.finditer(reader.text, start, end):
-        if _STATED_CASE.search(sentence[0]):
+        counts = _COUNTS_THE_CASE.search(sentence[0])
+        if _STATED_CASE.search(sentence[0]) or (counts and not location_facts(reader.text, *sentence.span())):
+            if _NAMES_A_SPECIMEN.search(sentence[0]) and not _COMPOSITE.search(sentence[0]):
+                continue
             read = reader.read_stretch(*sentence.span())
             cores = {name: fact for name, fact in read.items() if name.startswith("cores_")}
             facts = combine(facts, {**cores, **case_grade(reader.text, *sentence.span())})
@@ -216,14 +256,23 @@ def _severity(facts: Facts) -> tuple[int, int, int]:
 
 
 def case_cores(stated: Facts, specimens: Sequence[Facts]) -> Facts:
-    """Core counts of the case: as stated, otherwise the sum over specimens where all of them state it."""
+    """Core counts of the case: as stated, otherwise the sum over specimens where all of them state it.
+
+    A number of cores that was only mentioned ("right lobe 6 cores, left lobe 6 cores") gives way to a greater sum.
+    """
     facts: Facts = {}
     for name in ("cores_positive", "cores_total"):
         if name in stated:
             facts[name] = stated[name]
-        elif specimens and all(name in specimen for specimen in specimens):
+        if specimens and all(name in specimen for specimen in specimens) and _gives_way(facts.get(name), name, specimens):
             spans = tuple(dict.fromkeys(span for specimen in specimens for span in specimen[name].spans))
             total = sum(int(specimen[name].number) for specimen in specimens)
             confidence = min(specimen[name].confidence for specimen in specimens)
             facts[name] = Fact(value=total, spans=spans, confidence=confidence, rule="sum")
     return facts
+
+
+def _gives_way(stated: Fact | None, name: str, specimens: Sequence[Facts]) -> bool:
+    if stated is None:
+        return True
+    return stated.rule == "count" and stated.number < sum(specimen[name].number for specimen in specimens)

@@ -67,20 +67,29 @@ _POSITIVE_AFTER = re.compile(
     re.IGNORECASE,
 )
 
+_OF_SIDE = r"(?:[,\s]*[(\[]?\b(?:left|right|lt|rt)\b(?:\s+side)?[)\]]?)?"
+"""A form says of which side a count is: "Number of cores, right: 10"."""
 _LABELLED = re.compile(
     rf"\b(?:(?P<ratio>(?:number\s+of\s+|no\.?\s+of\s+|#\s*)?(?:needle\s+|biopsy\s+)?cores?\s*(?:\(?(?:positive|involved|with (?:tumou?r"
     rf"|cancer|carcinoma))\)?)?\s*(?:by\s+tumou?r\s*)?(?:/|\bout of\b|\bof\b)\s*(?:total|examined|submitted|number of cores"
     rf"|cores)[\w ]{{0,20}})"
-    rf"|(?P<positive>(?:total\s+)?(?:number\s+of\s+|no\.?\s+of\s+|#\s*(?:of\s+)?)?(?:positive\s+(?:needle\s+|biopsy\s+)?cores?|"
+    rf"|(?P<positive>(?:total\s+)?(?:number\s+of\s+|no\.?\s+of\s+|#\s*(?:of\s+)?)?(?:positive\s+(?:needle\s+|biopsy\s+)?cores?"
+    rf"|number\s+positive|no\.?\s+positive|"
     rf"(?:needle\s+|biopsy\s+)?cores?\s+(?:that\s+(?:are|were)\s+)?(?:positive|involved|with\s+(?:tumou?r|cancer|carcinoma))(?:\s+(?:by"
     rf"|for|with)\s+(?:adeno)?(?:tumou?r|carcinoma|cancer|malignancy))?))"
     rf"|(?P<total>(?:total\s+)?(?:number|no\.?|#)\s+of\s+(?:needle\s+|biopsy\s+|tissue\s+)*cores?(?:\s+(?:examined|submitted|received"
     rf"|sampled|taken|obtained|total|identified|present|assessed|in total))?|total\s+(?:needle\s+|biopsy\s+)?cores?|cores?(?:\s+"
     rf"(?:examined|submitted|received|sampled|taken|obtained|total|assessed))?))"
-    rf"\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|(?<=involved)\s(?=\d)|(?<=positive)\s(?=\d))\s*"
+    rf"{_OF_SIDE}\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|(?<=involved)\s(?=\d)|(?<=positive)\s(?=\d))\s*"
     rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?!\s*(?:mm|cm|%|[+]))",
     re.IGNORECASE,
 )
+_NUMBER_OF = re.compile(
+    rf"\b(?:number|no\.)\s+(?:of\s+)?(?:(?P<positive>(?:involved|positive)(?:\s+cores?)?|cores?\s+(?:involved|positive))"
+    rf"|cores?(?:\s+(?:examined|taken|received|submitted|sampled))?){_OF_SIDE}\s*[:=]?\s*(?P<value>{_N})\b(?!\s*(?:/|of\b|mm|cm|%))",
+    re.IGNORECASE,
+)
+"""Without a sign between: "number of cores 9, number involved 0"."""
 _ALL = re.compile(
     rf"\b(?P<all>both|all|each|every)\s+(?:of\s+)?(?:the\s+)?(?P<total>{_N})?(?:\s*\(\d{{1,2}}\))?\s*{_ADJECTIVES}(?P<noun>{_CORE}"
     rf"|adenocarcinoma|carcinoma|positive|involved|benign|negative)\b|\b(?P<of_both>both)\s+(?:positive|involved|show|contain)",
@@ -98,9 +107,11 @@ _POSITIVE_COUNT = re.compile(
     re.IGNORECASE,
 )
 _CORES_OUT_OF = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive|involved)\s+)?(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
+    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive"
+    rf"|involved)\s+)?(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
     rf"(?!\s*(?:mm|cm|%))"
-    rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which|these|them|the\s+latter)\b"
+    rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which"
+    rf"|these|them|the\s+latter)\b"
     rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
     rf"|show|are|is|were|was|have|has|positive|involved)",
     re.IGNORECASE,
@@ -109,7 +120,7 @@ _BARE_POSITIVE = re.compile(
     rf"(?<=,\s)(?P<positive>{_N})\s+(?:(?:is|are|was|were)\s+)?(?:positive|involved)\b(?!\s*(?:nodes?|margins?))", re.IGNORECASE
 )
 _NO_CANCER_IN = re.compile(
-    rf"\b(?:no|negative\s+for)\s+(?:\w+\s+){{1,4}}?(?:(?:is\s+)?(?:seen|identified|present|found)\s+)?in\s+(?:any\s+of\s+)?(?:the\s+"
+    rf"\b(?:no|negative\s+for)\s+(?:\w+\s+){{1,6}}?(?:(?:is\s+)?(?:seen|identified|present|found)\s+)?in\s+(?:any\s+of\s+)?(?:the\s+"
     rf"|all\s+|these\s+)*(?P<total>{_N})\s+{_ADJECTIVES}{_CORE}\b",
     re.IGNORECASE,
 )
@@ -118,7 +129,8 @@ _COUNT = re.compile(
     rf"(?!\s*(?:positive|involved|length"
     rf"|#))|(?:core|needle)\s+(?:needle\s+)?biops(?:y|ies)\b|bx\b|biops(?:y|ies)\b)|\b(?:cores?|bx|biops(?:y|ies))\s*x\s*"
     rf"(?P<times>\d{{1,2}})\b"
-    rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm|cm|x|\d|\.))|(?<![\d.,+=/x-])"
+    rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm"
+    rf"|cm|x|\d|\.))|(?<![\d.,+=/x-])"
     rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
     re.IGNORECASE,
 )
@@ -133,11 +145,40 @@ _CORE_LINE = re.compile(
     r"[ \t]*(?:[-*•][ \t]*)?(?:core|bx)[ #]*\d{1,2}[a-z]?(?:[ \t]*[(\[][^()\[\]\n]{1,30}[)\]])?\s*[:.)=-]", re.IGNORECASE
 )
 _CORE_STATE = re.compile(
-    r"[\s:=\-]*(?:(?P<negative>negative|neg\b|un-?involved|not\s+involved|no\s+involvement|clear\b|free\b|none\b|0\s*%)|positive|pos\b|involved"
+    r"[\s:=\-]*(?:(?P<negative>negative|neg\b|un-?involved|not\s+involved|no\s+involvement|clear\b|free\b|none\b|0\s*%)|positive"
+    r"|pos\b|involved"
     r"|\+ve|\d{1,3}\s*%|\d{1,2}(?:\.\d)?\s*mm)",
     re.IGNORECASE,
 )
 _NONE_OF = re.compile(r"^(?:no|none|neither|0|zero)$", re.IGNORECASE)
+
+
+_SINGLE_CORE = re.compile(r"(?<=[,;(]\s)(?:1|one|a\s+single|single)\s+core\b(?!\s*(?:biops|received|submitted|examined|with\s+no))", re.IGNORECASE)
+
+
+def _single_core(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]) -> Facts:
+    """ "Adenocarcinoma, 3+3=6, 1 core, 10%": the one core that holds cancer; how many there were is not said."""
+    match = _SINGLE_CORE.search(text, start, end)
+    if match is None:
+        return {}
+    told = [m.start for m in mentions if m.diagnosis in ("adenocarcinoma", "tumour")] + [first for first, _ in grades]
+    if not told or min(told) > match.start() or len(_COUNT.findall(text, start, end)) > 1:
+        return {}
+    return {"cores_positive": _count(1, match.span(), "single", 0.85)}
+
+
+ALL_POSITIVE = "_all_positive"
+"""All cores hold cancer, or none of them, where how many there are stands elsewhere."""
+
+
+def with_counted_all(facts: Facts) -> Facts:
+    """``cores_positive`` of a specimen of which all cores, or none, hold cancer, once the number of its cores is known."""
+    said = facts.get(ALL_POSITIVE)
+    rest = {name: fact for name, fact in facts.items() if name != ALL_POSITIVE}
+    total = rest.get("cores_total")
+    if said is None or total is None or "cores_positive" in rest:
+        return rest
+    return {**rest, "cores_positive": Fact(value=total.value if said.value else 0, spans=said.spans, confidence=0.9, rule="all")}
 
 
 def read_cores(
@@ -147,14 +188,34 @@ def read_cores(
     grade_ranges = list(grades)
     if is_gross:
         return _totals(text, start, end)
-    facts = _labelled(text, start, end) or _out_of(text, start, end) or _fraction(text, start, end, grade_ranges, is_cancer=is_cancer)
-    for reader in (_enumerated, _all, _involves):
+    facts = (
+        _labelled(text, start, end)
+        or _out_of(text, start, end, is_cancer=is_cancer)
+        or _fraction(text, start, end, grade_ranges, is_cancer=is_cancer)
+    )
+    for reader in (_told_of, _enumerated, _all, _involves):
         if "cores_positive" not in facts:
             facts = {**reader(text, start, end, mentions, grade_ranges, is_cancer), **facts}
+    if "cores_positive" not in facts and is_cancer:
+        facts = {**_single_core(text, start, end, mentions, grade_ranges), **facts}
+        if "cores_positive" in facts and facts["cores_positive"].rule == "single":
+            return facts
     if "cores_total" not in facts:
         positive_at = [span for fact in facts.values() for span in fact.spans]
         facts = {**_totals(text, start, end, positive_at), **facts}
     return facts
+
+
+_LEAD_COUNT = re.compile(rf"\b(?:(?P<all>all|both)\s+(?:of\s+)?)?(?:the\s+)?(?P<total>{_N})\b(?!\s*(?:/|of\b|\())", re.IGNORECASE)
+
+
+def read_lead(text: str, start: int, end: int, *, is_benign: bool) -> Facts:
+    """Cores counted in the words that lead to a label in prose; said to be benign as a whole, none of them holds cancer."""
+    match = _LEAD_COUNT.search(text, start, end)
+    if match is None:
+        return {}
+    facts = {"cores_total": _count(number_of(match["total"]), match.span("total"), "lead", 0.9)}
+    return {**facts, "cores_positive": _count(0, match.span("total"), "lead", 0.85)} if is_benign else facts
 
 
 def number_of(word: str) -> int:
@@ -173,6 +234,9 @@ def _labelled(text: str, start: int, end: int) -> Facts:
             facts.setdefault("cores_positive", _count(value, span))
         elif match["total"]:
             facts.setdefault("cores_total", _count(value, span))
+    for match in _NUMBER_OF.finditer(text, start, end):
+        name = "cores_positive" if match["positive"] else "cores_total"
+        facts.setdefault(name, _count(number_of(match["value"]), match.span()))
     return facts
 
 
@@ -190,14 +254,14 @@ def _fraction(text: str, start: int, end: int, grades: Sequence[TextRange], *, i
     }
 
 
-def _out_of(text: str, start: int, end: int) -> Facts:
+def _out_of(text: str, start: int, end: int, *, is_cancer: bool) -> Facts:
     """ "1 core out of 2", "of 16 cores taken, 5 contain carcinoma"."""
     match = _CORES_OUT_OF.search(text, start, end)
     if match is None:
         return {}
     positive = number_of(match["positive"] or match["part"] or match["some"])
     total = number_of(match["total"] or match["whole"] or match["all"])
-    if positive > total:
+    if positive > total or (match["some"] and positive and not is_cancer):
         return {}
     return {"cores_positive": _count(positive, match.span(), "out_of"), "cores_total": _count(total, match.span(), "out_of")}
 
@@ -285,8 +349,79 @@ def _core_state(text: str, start: int, end: int, mentions: Sequence[Mention], gr
     return (state["negative"] is None, state.end()) if state else None
 
 
+_HELD = r"(?:adeno)?(?:tumou?r|carcinoma|cancer|malignancy|disease)"
+_TUMOUR_IN = re.compile(
+    rf"\b{_HELD}\b[^.;\n]{{0,45}}?[\s,](?:(?:is|was)\s+)?(?:(?:present|seen|identified|found)\s+)?in\s+(?:(?P<all>all"
+    rf"|both)(?:\s+(?P<of>{_N}))?"
+    rf"|(?P<positive>{_N}|none))(?:\s+of\s+(?:them|these|the\s+cores))?(?=\s*(?:[,.;()\n]|$|at\b|with\b))",
+    re.IGNORECASE,
+)
+"""After the cores were counted: "Ten cores, tumour in four"."""
+_SOME_OF = re.compile(
+    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}{_CORE}\b[^.;\n\d]{{0,40}}?[,;:(.]\s*(?:of\s+(?:which"
+    rf"|these)\s+)?"
+    rf"(?P<positive>{_N}|0|no|both|all|none|neither)\s+(?:of\s+(?:which|them|these)\s+)?(?:cores?\s+)?(?:(?:is|are|was|were)\s+)?"
+    r"(?:with|contain\w*|show\w*|positive|involved|harbou?r\w*|has|have|demonstrat\w*|reveal\w*|malignant|infiltrated|affected)\b"
+    r"(?P<what>[^.;\n]{0,60})",
+    re.IGNORECASE,
+)
+_FREE = (
+    rf"(?:without\s+(?:\w+\s+){{0,3}}?{_HELD}|(?:free\s+(?:of|from)|negative\s+for|(?:show|contain|reveal|demonstrat|with|have"
+    rf"|has)\w*\s+no)"
+    rf"\s+(?:\w+\s+){{0,4}}?{_HELD})"
+)
+_NONE_HOLDS = re.compile(
+    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}{_CORE}\b(?:[^.;:\n\d]{{0,30}}?[,:]\s*(?=all\b|both\b"
+    rf"|each\b)|[^.;:,\n\d]{{0,30}}?\s)\s*(?:(?:are|is|were|was|which"
+    rf"|that)\s+)*(?:(?:all|both|each)\s+(?:of\s+(?:them|which)\s+)?(?:(?:are|is|were|was)\s+)?(?:benign|negative|clear|free|uninvolved)\b"
+    rf"|(?<=are )(?:all\s+)?(?:benign|negative|clear|free|uninvolved)\b|(?:(?:all|both)\s+)?{_FREE})",
+    re.IGNORECASE,
+)
+_ALL_OF_UNKNOWN = re.compile(
+    rf"\b(?:all|none)\s+(?:of\s+)?(?:the\s+|these\s+)?(?:\w+\s+)?{_CORE}\b\s+(?:\w+\s+)?(?:show|contain|are|is|involved|positive|benign"
+    r"|negative|reveal|demonstrat|free|were|was)|\bin\s+(?P<any>any\s+of\s+(?:them|these|the\s+(?:cores|biopsies|samples)))\b",
+    re.IGNORECASE,
+)
+_OTHER_FINDING = re.compile(r"\b(?:HGPIN|PIN|atypi\w*|ASAP|inflamm\w*|prostatitis|atroph\w*|granulom\w*|no|benign)\b", re.IGNORECASE)
+
+
+def _told_of(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:
+    """Cores that are counted first and then told of: "2 cores, one with 3 mm cancer", "ten cores, all benign"."""
+    some = _SOME_OF.search(text, start, end)
+    is_none = some is not None and _NONE_OF.match(some["positive"]) is not None
+    if some is not None and (is_none or (is_cancer and not _OTHER_FINDING.search(some["what"]))):
+        total = number_of(some["total"])
+        positive = total if some["positive"].lower() in ("both", "all") else number_of(some["positive"])
+        if positive <= total:
+            return {"cores_positive": _count(positive, some.span(), "told"), "cores_total": _count(total, some.span(), "told")}
+    free = None if is_cancer else _NONE_HOLDS.search(text, start, end)
+    if free is not None:
+        total = number_of(free["total"])
+        return {"cores_positive": _count(0, free.span(), "told"), "cores_total": _count(total, free.span(), "told")}
+    return _tumour_in(text, start, end)
+
+
+def _tumour_in(text: str, start: int, end: int) -> Facts:
+    match = _TUMOUR_IN.search(text, start, end)
+    if match is None:
+        return {}
+    counted = _totals(text, start, match.start()).get("cores_total")
+    if counted is None and not match["of"]:
+        return {}
+    if match["all"]:
+        positive = number_of(match["of"]) if match["of"] else int(counted.number) if counted else 0
+    else:
+        positive = number_of(match["positive"])
+    total = counted or _count(positive, match.span(), "told")
+    return {"cores_positive": _count(positive, match.span(), "told"), "cores_total": total} if positive <= total.number else {}
+
+
 def _all(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange], is_cancer: bool) -> Facts:
     match = _ALL.search(text, start, end)
+    unknown = _ALL_OF_UNKNOWN.search(text, start, end)
+    if unknown is not None and (match is None or not match["total"]):
+        is_all = unknown[0].lower().startswith("all")
+        return {ALL_POSITIVE: _count(is_all and is_cancer, unknown.span(), "all")} if is_all or not is_cancer else {}
     if match is None:
         return {}
     words = match[0].lower()

@@ -26,7 +26,8 @@ _OTHER_MALIGNANCY = re.compile(
 )
 _CARCINOMA = re.compile(
     r"\b(?:adeno-?\s?carcinoma|carcinoma|adeno-?ca\b|adenoca\b|prostat(?:e|ic) cancer|cancer|pca\b|cap\b|malignan(?:cy|t (?:tumou?r"
-    r"|neoplasm|glands?))|malignant|metasta(?:sis|ses|tic\s+(?:tumou?r|disease|deposits?|prostat\w+)))(?!\s+in\s+situ)s?",
+    r"|neoplasm|glands?))|malignant|metasta(?:sis|ses|tic(?!\s+(?:[\w-]+\s+){0,3}?(?:carcinoma|melanoma|lymphoma"
+    r"|sarcoma))))(?!\s+in\s+situ)s?",
     re.IGNORECASE,
 )
 _TUMOUR = re.compile(r"\b(?:tumou?r|neoplas(?:m|ia|tic))s?\b", re.IGNORECASE)
@@ -66,20 +67,27 @@ _INSUFFICIENT = re.compile(
     r"(?:assessed|evaluated)\b",
     re.IGNORECASE,
 )
+_TISSUE = re.compile(r"\b(?:fibromuscular|skeletal muscle|stromal tissue|stroma only)", re.IGNORECASE)
+_CALLED_INSUFFICIENT = re.compile(r"insufficient|inadequate|non-?diagnostic|not diagnostic|unsatisf|unsuitable", re.IGNORECASE)
 _MISSING = re.compile(r"not received|lost|no tissue|no specimen|did not survive|empty \w+|not identified|not found", re.IGNORECASE)
 
 _NEGATION_BEFORE = re.compile(
-    r"(?<!\w)(?:no|not|negative\s+for|without|absence\s+of|absent|free\s+(?:of|from)|nor|neither|never|lacks?|lacking|devoid\s+of"
+    r"(?<!\w)(?:no|not|negative\s+for|without|absence\s+of|absent|(?:free|clear)\s+(?:of|from)|nor|neither|never|lacks?|lacking|devoid\s+of"
     r"|rule\s+out|ruled\s+out|r/o|to\s+exclude|excludes?|excluded|exclusion\s+of|insufficient\s+(?:features|evidence|criteria)?"
     r"|falls?\s+short|falling\s+short|fails?\s+to|does\s+not|do\s+not|none|(?<![\d/])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2})\b"
     r"(?P<between>[^.;:\n]{0,110})\Z",
     re.IGNORECASE,
 )
 _NO_CORE_BEFORE = re.compile(
-    r"(?:(?<![\d/.])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2}|\b(?:none|no|neither|zero)\b)[^.;:\n]{0,30}?\b(?:cores?|biops\w+)\s+(?:"
+    r"\b(?:none|neither)\b(?:\s+of\s+(?:the\s+|these\s+|them\b|which\b)*(?:\w+\s+)?(?:cores?)?)?\s*(?:shows?|contains?|has|have|is"
+    r"|are|demonstrates?|reveals?"
+    r"|with|holds?)\s+(?:\w+\s+){0,3}$|(?:(?<![\d/.])0\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d{1,2}|\b(?:none|no|neither"
+    r"|zero)\b)[^.;:\n]{0,30}?\b(?:cores?|biops\w+)\s+(?:"
     r"(?:contain|show|reveal|involve|demonstrate)\w*|with|have|has|are|is|positive\s+for)?\s*(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
+_COUNTED_FREE = re.compile(r"(?<![\d/.])0\s*(?:/|of)\s*\d{1,2}\b[^,.;\n]{0,25},[^,.;\n]{0,20}$", re.IGNORECASE)
+""" "0/6 cores, HGPIN": the count denies cancer, not what follows it."""
 _ENDS_NEGATION = re.compile(
     r"\b(?:but|however|although|though|yet|except|remaining|rest|shows?|containing|contains?|positive for|with (?:focal|small|minute"
     r"|prostatic))\b|-\s",
@@ -100,14 +108,15 @@ _UNCERTAIN_BEFORE = re.compile(
 )
 _UNCERTAIN_AFTER = re.compile(r"^[^.;\n]{0,25}\b(?:cannot be (?:ruled out|excluded)|is suspected|not excluded|suspected)\b", re.IGNORECASE)
 _STAIN_BEFORE = re.compile(
-    r"(?:\b[A-Z]{1,6}-?\d+[A-Z\d./-]*|\b(?i:p63|p40|ck\S*|hmwck|\w*keratins?\S*|psa|psap|amacr|racemase|p504s|erg|synaptophysin|chromogranin|insm1|stain\w*"
+    r"(?:\b[A-Z]{1,6}-?\d+[A-Z\d./-]*|\b(?i:p63|p40|ck\S*|hmwck|\w*keratins?\S*|psa|psap|amacr|racemase|p504s|erg|synaptophysin"
+    r"|chromogranin|insm1|stain\w*"
     r"|immuno\w*|nkx\S*|gata\S*|desmin))\s*(?:(?i:is|are|was|were)\s+|[:=]\s*)?$"
 )
 _PRIOR_BEFORE = re.compile(
     r"\b(?:history of|known|previous(?:ly)?|prior|earlier|hx of|diagnosed in|s/p|status post|treated)\b[^.;\n]{0,50}$", re.IGNORECASE
 )
 _MODIFIER_AFTER = re.compile(
-    r"^\s*(?:protocol|checklist|summary|staging|dataset|synopt|registry|cent(?:er|re)|antigen|suspicion|risk|precautions|societ|query"
+    r"^[ \t]*(?:protocol|checklist|summary|staging|dataset|synopt|registry|cent(?:er|re)|antigen|suspicion|risk|precautions|societ|query"
     r"|length of tumou?r)",
     re.IGNORECASE,
 )
@@ -138,6 +147,8 @@ class Mention:
     start: int
     end: int
     is_negation: bool = False
+    is_tissue: bool = False
+    """Benign: names only the tissue that was there; insufficient: calls the specimen so, and does not only miss glands."""
 
 
 def find_mentions(text: str, start: int, end: int) -> list[Mention]:
@@ -153,7 +164,11 @@ def find_mentions(text: str, start: int, end: int) -> list[Mention]:
             if asserted is not None:
                 mentions.append(
                     Mention(
-                        diagnosis=asserted, start=match.start(), end=match.end(), is_negation=asserted == "benign" and diagnosis != "benign"
+                        diagnosis=asserted,
+                        start=match.start(),
+                        end=match.end(),
+                        is_negation=asserted == "benign" and diagnosis != "benign",
+                        is_tissue=_TISSUE.match(match[0]) is not None or _CALLED_INSUFFICIENT.match(match[0]) is not None,
                     )
                 )
     return sorted(mentions, key=lambda mention: mention.start)
@@ -224,6 +239,8 @@ def _asserted(text: str, match: re.Match[str], diagnosis: str, start: int, end: 
         return None if _is_negated(before, after) and match[0].lower() == "benign" else "benign"
     if diagnosis == "adenocarcinoma" and _UNCERTAIN_BEFORE.search(before) and not _is_negated(before, after, only_close=True):
         return "asap"
+    if diagnosis in ("hgpin", "asap") and _COUNTED_FREE.search(before) and not _NEGATION_AFTER.match(after):
+        return diagnosis
     if _is_negated(before, after):
         return _NEGATED_AS.get(diagnosis)
     if diagnosis == "adenocarcinoma" and _UNCERTAIN_AFTER.match(after):
@@ -259,6 +276,9 @@ def read_diagnosis(mentions: Sequence[Mention], grade_at: TextRange | None) -> F
         return Fact(value="adenocarcinoma", spans=spans, confidence=0.93, rule="graded")
     if "tumour" in asserted and not {"adenocarcinoma", "other_malignancy"} & set(asserted):
         return _fact("adenocarcinoma", asserted["tumour"], 0.8, "tumour")
+    is_called_so = any(m.diagnosis == "insufficient" and m.is_tissue for m in mentions)
+    if is_called_so and "benign" in asserted and all(m.is_tissue for m in mentions if m.diagnosis == "benign"):
+        del asserted["benign"]
     if "inflammation" in asserted and not _is_headline(asserted["inflammation"], mentions):
         del asserted["inflammation"]
     for diagnosis in PRECEDENCE:

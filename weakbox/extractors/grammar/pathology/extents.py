@@ -16,6 +16,28 @@ _PERCENT = re.compile(
     rf"|per ?cent\b)?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?\s*(?:%|percent\b|per ?cent\b)",
     re.IGNORECASE,
 )
+_PERCENT_FIELD = re.compile(
+    rf"(?P<name>(?:(?<!\d)(?<!\d\s)%|\bpercent\w*|\bper ?cent\b)[^:=\n\d.;]{{0,45}}?)(?:[:=]|\bis\b|(?<=percentage)(?=\s)|(?<=%)(?=\s))\s*(?P<bound><\s*"
+    rf"|>\s*)?(?P<value>{DIGITS})(?:\s*-\s*(?P<upper>{DIGITS}))?"
+    r"(?!\s*(?:mm|cm|/|%|\+|\d|of\b|percent))",
+    re.IGNORECASE,
+)
+"""A form that gives the unit with the field's name: "Maximum % core involvement: 85"."""
+_LENGTH_FIELD = re.compile(
+    rf"(?=[^:=\n]{{0,60}}(?:tumou?r|cancer|carcinoma|linear|max\w*|longest|greatest"
+    rf"|involve\w+)\b)(?<![\w.])(?![^:=\n]*(?:\bcores?\s+length|margin|specimen|gland|node))"
+    rf"(?:[A-Za-z%][\w%/-]*[,\s(\[]+){{0,5}}(?<!\d)(?<!\d\s)(?P<unit>{_MM})\b[)\]]?[^:=\n\d]{{0,25}}[:=]\s*(?P<value>{DIGITS})(?!\s*(?:{_MM}|%|/|\d))",
+    re.IGNORECASE,
+)
+_OF_ALL_CORES_BEFORE = re.compile(
+    r"\b(?:total|aggregate|combined|cumulative|overall|summed|sum\s+of)\b(?:\s+(?!core\b)\w+){0,4}[\s:=(]*(?:of\s+|is\s+|was\s+)?$",
+    re.IGNORECASE,
+)
+_OF_ALL_CORES_AFTER = re.compile(
+    r"^\s*(?:\(?\s*(?:of|/|out of)\s+\d{1,3}(?:[.,]\d)?\s*mm\)?)?\s*,?\s*\(?(?:overall|in\s+total|total\b|in\s+aggregate|aggregate"
+    r"|combined|in\s+all|altogether|cumulative)",
+    re.IGNORECASE,
+)
 _NOT_A_SHARE = re.compile(
     r"\bpattern|\bgleason\s*(?:grade\s*)?[345]\b(?!\s*\+)|\bgrade\s+[345]\b(?!\s*\+)|\bcribriform|\bki-?67|\bpsa\b|\bfree\b|\bsurviv"
     r"|\brisk\b|\bhigh[- ]grade component|\btertiary|\bprobab|\bGP\s?[345]\b|\b[345]\s*[:=]\s*$|\bmargin|\bPTEN\b|\bERG\b",
@@ -46,20 +68,24 @@ _CORE_LENGTH_AFTER = re.compile(
 _NOT_TUMOUR_BEFORE = re.compile(
     r"\b(?:cores?\s+(?:length|size|measur\w+)|length of (?:the )?(?:core|tissue|biopsy|specimen)|(?:cores?|fragments?|pieces?|tissue"
     r"|biops\w+|specimens?|gland|prostate)\s+(?:\w+\s+){0,2}(?:length|size|dimension\w*|measur\w+)"
-    r"|margins?|distance|nod(?:e|al)|extraprostatic|EPE|capsul\w+|weigh\w*|cores? of)[^.;\n]{0,40}$",
+    r"|margins?|distance|nod(?:e|al)|extraprostatic|EPE|capsul\w+|weigh\w*|cores? of(?!\s*\d))[^.;\n]{0,40}$",
     re.IGNORECASE,
 )
 _SHARE_OF_LENGTH = re.compile(
     r"%\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+){0,2}(?:cores?|tissue|biops\w+|specimen)\s*(?:length|tissue|volume|area)?", re.IGNORECASE
 )
 _CANCER_CORE_LENGTH = re.compile(
-    r"\b(?:cancer|tumou?r|carcinoma|involv\w+)\s+(?:\w+\s+)?(?:core\s+)?length[^.;\n]{0,25}$|\bmax(?:imum|imal|\.)?\s+core\s+(?:length|extent)\s*[:=]?\s*(?:of\s+|is\s+)?$|\bMCCL[^.;\n]{0,15}$|tumou?r[^.;\n]{0,25}$",
+    r"\b(?:cancer|tumou?r|carcinoma|involv\w+)\s+(?:\w+\s+)?(?:core\s+)?length[^.;\n]{0,25}$|\bmax(?:imum|imal"
+    r"|\.)?\s+core\s+(?:length|extent)\s*[:=]?\s*(?:of\s+|is\s+)?$|\bMCCL[^.;\n]{0,15}$|tumou?r[^.;\n]{0,25}$",
     re.IGNORECASE,
 )
 _TUMOUR_WORDS = re.compile(
     r"\b(?:tumou?r|cancer|carcinoma|adenocarcinoma|involv\w+|focus|foci|nodule|lesion|linear|extent|spanning|span|MCCL|malignan\w+"
-    r"|dominant|index)\b",
+    r"|dominant|index|invaded|occup\w+|replac\w+|infiltrat\w+|affected)\b",
     re.IGNORECASE,
+)
+_AFFECTED = re.compile(
+    r"\s*(?:is |are )?(?:focus|foci|involved|invaded|infiltrated|affected|of (?:tumou?r|cancer|carcinoma)|tumou?r|cancer)", re.IGNORECASE
 )
 _MARGIN = re.compile(r"\bmargin|\bextraprostatic|\bEPE\b|\bnod(?:e|al)\b|\bmetast", re.IGNORECASE)
 _DISCONTINUOUS = re.compile(r"\bdiscontinuous|\bnon-?contiguous|\bspanning\b", re.IGNORECASE)
@@ -68,11 +94,11 @@ _DISCONTINUOUS = re.compile(r"\bdiscontinuous|\bnon-?contiguous|\bspanning\b", r
 def read_percent(text: str, start: int, end: int) -> Fact | None:
     """The highest share of a core (or of the gland) that is tumour; shares of a Gleason pattern are left out."""
     best: Fact | None = None
-    for match in _PERCENT.finditer(text, start, end):
+    for match in (*_PERCENT.finditer(text, start, end), *_PERCENT_FIELD.finditer(text, start, end)):
         if _is_pattern_share(text, match, start, end):
             continue
         values = [read_number(match[name]) for name in ("value", "upper") if match[name]]
-        flags = ("range",) if len(values) > 1 or match["bound"] else ()
+        flags: tuple[str, ...] = ("range",) if len(values) > 1 or match["bound"] else ()
         if max(values) <= 100 and (best is None or max(values) > best.number):
             best = Fact(value=_plain(max(values)), spans=(_trimmed(text, match.span()),), confidence=0.95, rule="percent", flags=flags)
     return best
@@ -80,6 +106,8 @@ def read_percent(text: str, start: int, end: int) -> Fact | None:
 
 def _is_pattern_share(text: str, match: re.Match[str], start: int, end: int) -> bool:
     before = _CLAUSE_ENDS.split(text[max(start, match.start() - 60) : match.start()])[-1]
+    if "name" in match.re.groupindex:
+        before += match["name"]
     following = text[match.end() : min(end, match.end() + 40)]
     return bool(_NOT_A_SHARE.search(before) or _PATTERN_AFTER.match(following))
 
@@ -92,7 +120,8 @@ def read_length(text: str, start: int, end: int, *, needs_tumour_word: bool) -> 
     best: Fact | None = None
     found = list(_lengths(text, start, end, needs_tumour_word))
     of_tumour = [length for length in found if _TUMOUR_WORDS.search(_sentence(text, length[1], start, end))]
-    for value, span, is_range in of_tumour or found:
+    found = of_tumour or found
+    for value, span, is_range in [one for one in found if not _is_of_all_cores(text, one[1], start, end)] or found:
         if best is None or value > best.number:
             flags = ("range",) if is_range else ()
             best = Fact(value=_plain(value), spans=(_trimmed(text, span),), confidence=0.93, rule="length", flags=flags)
@@ -101,13 +130,33 @@ def read_length(text: str, start: int, end: int, *, needs_tumour_word: bool) -> 
     return best
 
 
+def _is_of_all_cores(text: str, span: TextRange, start: int, end: int) -> bool:
+    """A length that is added up over the cores."""
+    before = _CLAUSE_ENDS.split(text[max(start, span[0] - 60) : span[0]])[-1]
+    return bool(_OF_ALL_CORES_BEFORE.search(before) or _OF_ALL_CORES_AFTER.match(text[span[1] : min(end, span[1] + 40)]))
+
+
 def _sentence(text: str, span: TextRange, start: int, end: int) -> str:
     first = max(text.rfind(". ", start, span[0]), text.rfind("\n", start, span[0]), start - 1) + 1
     stops = [stop for stop in (text.find(". ", span[1], end), text.find("\n", span[1], end)) if stop >= 0]
     return text[first : min(stops, default=end)]
 
 
+_UNIT_IN_NAME = re.compile(r"\b(?:mm|cm)\b[)\]]?[^:=\n\d]{0,25}[:=]", re.IGNORECASE)
+
+
+def _length_fields(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    for name in _UNIT_IN_NAME.finditer(text, start, end):
+        first = max(start, text.rfind("\n", start, name.start()) + 1)
+        line_end = text.find("\n", name.end(), end)
+        match = _LENGTH_FIELD.search(text, first, line_end if line_end >= 0 else end)
+        if match is not None:
+            yield match
+
+
 def _lengths(text: str, start: int, end: int, needs_tumour_word: bool) -> Iterator[tuple[float, TextRange, bool]]:
+    for match in _length_fields(text, start, end):
+        yield _mm(match["value"], match["unit"]), match.span(), False
     fractions = [match for match in _OF_CORE.finditer(text, start, end) if _is_part(match)]
     for match in fractions:
         yield _mm(match["value"], match["unit"] or match["whole_unit"]), match.span(), False
@@ -136,7 +185,7 @@ def _is_tumour(text: str, match: re.Match[str], start: int, end: int, needs_tumo
         return False
     sentence = re.split(r"[.;]\s", before)[-1]
     if needs_tumour_word:
-        return bool(_TUMOUR_WORDS.search(sentence)) and not _MARGIN.search(sentence)
+        return bool(_TUMOUR_WORDS.search(sentence) or _AFFECTED.match(after)) and not _MARGIN.search(sentence)
     return not _MARGIN.search(sentence)
 
 

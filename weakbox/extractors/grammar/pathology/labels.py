@@ -11,10 +11,10 @@ from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _NOUN = (
     r"(?:(?:prostat\w+\s+)?(?:needle\s+)?(?:specimens?|parts?|containers?|jars?|pots?|vials?|samples?|bottles?|biops(?:y|ies)|bx|cores?"
-    r"|sites?|sections?|cassettes?|blocks?|slides?|zones?))"
+    r"|sites?|sections?|cassettes?|blocks?|slide\s+groups?|slides?|zones?|tubes?))"
 )
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
+_ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|[ivx]{{1,5}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
 _JOIN = r"\s*(?:-|–|\b(?i:to|through|thru)\b|,\s*(?i:and)\b|,|&|/|\b(?i:and)\b|\+)\s*"
 _PATTERN = (
     rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})(?:\s+|(?=[#:(\[])|(?<=[a-z])(?=\d))(?:(?i:no\.?|number"
@@ -22,7 +22,7 @@ _PATTERN = (
     rf"(?P<ids>{_ID}JOINED)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
-_LABEL = re.compile(_PATTERN.replace("JOINED", rf"(?:{_JOIN}{_ID}(?![A-Za-z'’]))*"))
+_LABEL = re.compile(_PATTERN.replace("JOINED", rf"(?:[)\]]?{_JOIN}[(\[]?{_ID}(?![A-Za-z'’]))*"))
 _SINGLE = re.compile(_PATTERN.replace("JOINED", ""))
 _COUNTED = re.compile(
     r"\s*(?:(?:needle|tissue|positive)\s+)?(?:cores?|biops\w+|fragments?|pieces?|samples?|cylinders?|strips?|ga?uge|mm|cm|of)\b",
@@ -36,6 +36,12 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
+_SHORT_ID = r"(?:[A-Za-z]|\d{1,2}|[IVX]{1,5}|[ivx]{1,5})"
+_CONTAINER = r"specimen|part|core|sample|container|jar|pot|vial|bottle|site|cassette|slide|tube"
+_SITE_START = (
+    r"left|right|lt|rt|prostat\w*|targets?|roi|lesion|mri?|mpmri|index|fusion|midline|bilateral|base|mid|apex|anterior|posterior"
+    r"|systematic|random|additional|extra|lymph|pelvic|bladder|seminal|(?-i:[LR](?:[LM]?[BMA])?)"
+)
 _INLINE_STARTS = re.compile(
     r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=(?:[A-Z]"
     r"|[IVX]{1,4})[ \t]+(?:(?i:left"
@@ -47,9 +53,25 @@ _INLINE_STARTS = re.compile(
     r"(?<=\S)[ \t]+(?=[(\[](?:[A-Z]|\d{1,2}|[IVX]{1,5})[)\]][ \t]*(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri|base|mid|apex)\b"
     r"|[LR]\b))|"
     r"(?<=\w)[ \t]+(?=(?i:part"
-    r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t]+(?=(?i:specimen|part|core|sample|container)s?\s+#?\s*"
+    r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t\n]+(?=(?i:specimen|part|core|sample|container|jar|pot"
+    r"|vial|bottle|tube|cassette|slide)s?\s+#?\s*"
     r"(?:[A-Z]\b|\d|(?i:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b))"
+    rf"|(?<=\S)[ \t]{{2,}}(?=[#(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t])"
+    r"|(?<=[\w.,;:)%])[ \t]+(?=#\d{1,2}\b)"
+    rf"|(?<=[.;,:])[ \t]+(?={_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t])"
+    rf"|(?<=\S)[ \t]+(?=[(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t]+(?i:{_SITE_START})\b)"
+    rf"|(?<=\S)[ \t]{{2,}}(?=(?i:{_CONTAINER})[ \t]*#?[ \t]*{_SHORT_ID}\b)"
 )
+_PROSE_STARTS = re.compile(
+    r"(?:(?:(?<=[.;])[ \t\n]+|^[ \t]*)(?:(?:the\s+)?(?:\w+\s+)?(?:sections?|cores?|biops(?:y|ies)|slides?|tissue|fragments?|levels?)\s+"
+    r"(?:taken\s+|received\s+|submitted\s+)?(?:from|of|in)\s+(?:the\s+)?|in\s+|from\s+)|\band\s+(?:the\s+"
+    r"|those\s+)?(?:\w+\s+)?(?:from|in)\s+)"
+    rf"(?=(?:{_CONTAINER}|tube)s?\s+#?(?-i:{_SHORT_ID})\b)|(?<=\w)[ \t]+(?=[(\[](?-i:[A-Z]|[IVX]{{1,5}})[)\]][ \t]+(?:is|are|was|were"
+    rf"|shows?|contains?"
+    r"|holds?|comprises?|reveals?|consists?)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""In sentences: "Sections from container II, left apex, show ...", "The right nodes (II) are ..."."""
 _BARE_BEFORE_SITE = re.compile(
     r"[ \t]+(?:left|right|lt|rt|L|R|prostate|target|roi|radical|bladder|pelvic|seminal|lymph|apex|base|midline|mri|(?:one|two|three"
     r"|four|five|six|seven|eight|nine|ten|\d{1,2})\s+(?:cores?|biops\w+|fragments?|pieces?|cylinders?))\b",
@@ -106,6 +128,8 @@ class Label:
     is_core: bool = False
     """Named as one core, which may be one of several within a specimen."""
     is_inline: bool = False
+    lead: tuple[int, int] | None = None
+    """Words before it in its sentence that speak of it: "The two cores in pot 1"."""
 
 
 @cache
@@ -118,8 +142,8 @@ def readings_of(identifier: str) -> dict[str, int]:
         readings["upper" if identifier.isupper() else "lower"] = ord(identifier.lower()) - ord("a") + 1
     if identifier.lower() in _WORDS:
         return {"number": _WORDS.index(identifier.lower()) + 1}
-    if identifier in _ROMANS:
-        readings["roman"] = _ROMANS[identifier]
+    if identifier in _ROMANS or (identifier.islower() and identifier.upper() in _ROMANS):
+        readings["roman"] = _ROMANS[identifier.upper()]
     mixed = re.fullmatch(r"(\d{1,2})([A-Za-z])|([A-Za-z])(\d{1,2})", identifier)
     if mixed:
         first = int(mixed[1]) if mixed[1] else ord(mixed[3].upper())
@@ -135,8 +159,12 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
     starts |= {passage.start: False}
     for match in _INLINE_STARTS.finditer(text, passage.start, passage.end):
         starts.setdefault(match.end(), True)
+    leads = {match.end(): match.span() for match in _PROSE_STARTS.finditer(text, passage.start, passage.end)}
+    for start in leads:
+        starts.setdefault(start, True)
     for start in sorted(starts):
-        labels += _label_at(text, start, passage.end, is_inline=starts[start])
+        found = _label_at(text, start, passage.end, is_inline=starts[start])
+        labels += [replace(label, lead=leads[start]) for label in found] if start in leads else found
     return labels or _bare_list(text, passage)
 
 
@@ -165,7 +193,7 @@ def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label
         return []
     return [
         Label(
-            written=" ".join(match["ids"].split()),
+            written=" ".join(_BRACKET.sub("", match["ids"]).split()),
             scheme=scheme,
             ordinals=ordinals,
             start=match.start("ids"),
@@ -198,10 +226,23 @@ _LETTER_WITHIN = re.compile(rf"[(\[](?P<ids>(?:[A-Z]|[IVX]{{1,5}})(?:{_JOIN}(?:[
 """Only letters: a number in brackets counts cores."""
 
 
+_OTHER_NAMED = re.compile(
+    r"\b(?:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?|bottles?)[ \t]*#?[ \t]*(?:\d{1,2}|(?-i:[A-Z]"
+    r"|[IVX]{1,5}))\b(?!\s*(?:cores?|of|/))",
+    re.IGNORECASE,
+)
+
+
 def label_at_the_end(text: str, start: int, end: int) -> Label | None:
     """The label with which a line ends ("Adenocarcinoma, 3+3=6, in specimens 2 and 5."); None where another label leads it."""
     match = _TRAILING.search(text, start, end)
-    if match is None or not _DIAGNOSTIC.search(text, start, match.start()) or label_leads(text, start, end):
+    sentence = start if match is None else max(text.rfind(". ", start, match.start()), start)
+    if (
+        match is None
+        or not _DIAGNOSTIC.search(text, sentence, match.start())
+        or _OTHER_NAMED.search(text, start, match.start())
+        or label_leads(text, start, end)
+    ):
         return None
     found = label_of(match["ids"], match.span("ids"))
     return replace(found[0], body=start, is_core=match["noun"].lower().startswith("core")) if found else None
@@ -226,9 +267,13 @@ def label_leads(text: str, start: int, end: int) -> bool:
     return bool(_label_at(text, start, end, is_inline=False))
 
 
+_BRACKET = re.compile(r"[()\[\]]")
+
+
 def ordinals_of(identifiers: str) -> dict[str, tuple[int, ...]]:
     """The specimens that "C", "C-F" or "A, B" names, in every scheme in which all its parts may be read and rise."""
-    parts = [part for part in re.split(_JOIN, identifiers) if part]
+    identifiers = _BRACKET.sub(" ", identifiers)
+    parts = [part.strip() for part in re.split(_JOIN, identifiers) if part.strip()]
     readings = [readings_of(part) for part in parts]
     found: dict[str, tuple[int, ...]] = {}
     for scheme in readings[0] if readings else ():
@@ -249,6 +294,8 @@ def _is_closed(match: re.Match[str]) -> bool:
         return False
     if close == ",":
         return len(match["ids"]) <= 2 and _BARE_BEFORE_SITE.match(match.string, match.end("close")) is not None
+    if "#" in match["lead"] and match["ids"].isdigit():
+        return True
     if match["open"] or match["open2"]:
         return close.startswith((")", "]"))
     if (
@@ -327,6 +374,11 @@ def runs(labels: Sequence[Label], scheme: str) -> list[list[Label]]:
         chosen = sequence(rest, scheme)
         if not chosen:
             break
+        again = _begins_again(chosen)
+        if again:
+            chosen, rest = chosen[:again], rest[rest.index(chosen[again]) :]
+            found.append(chosen)
+            continue
         found.append(chosen)
         first, last = chosen[0], chosen[-1]
         rest = [label for label in rest if label.start > last.start and (label.has_noun or not label.is_inline)]
@@ -336,6 +388,13 @@ def runs(labels: Sequence[Label], scheme: str) -> list[list[Label]]:
         if not rest[0].has_noun and named != {label.ordinals for label in chosen}:
             break
     return found
+
+
+def _begins_again(labels: Sequence[Label]) -> int:
+    """Where a sequence that did not begin with the first specimen counts from it again; 0 where it does not."""
+    if labels[0].ordinals[0] == 1:
+        return 0
+    return next((i for i, label in enumerate(labels) if i and label.ordinals[0] == 1 and not label.is_inline), 0)
 
 
 def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:

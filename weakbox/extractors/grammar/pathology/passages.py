@@ -58,13 +58,14 @@ _ROLES = {
     SectionKind.TECHNIQUE: Role.FREE,
 }
 _AMENDS = re.compile(
-    r"\b(?:amend|revis|correct|chang|re-?classif|supersed|should (?:read|be|have)|upgrad|downgrad|re-?review|error|erroneous|wrong"
+    r"\b(?:amend|revis|correct|chang|re-?classif|re-?grad|supersed|should (?:read|be|have)|upgrad|downgrad|re-?review|error|erroneous|wrong"
     r"|transpos|mislabel|instead of|updated? (?:to|diagnos)"
     r"|is now|are now|now (?:read|show|confirm|diagnos)|not (?:the )?(?:left|right))",
     re.IGNORECASE,
 )
 _SURELY_AMENDS = re.compile(
-    r"\b(?:upgraded|downgraded|re-?classified|(?:revised|amended|changed|corrected)\s+(?:to|from|as)|should\s+read|supersede)",
+    r"\b(?:upgraded|downgraded|re-?classified|re-?graded|amended\s+(?:\w+\s+)?(?:grade|diagnosis)|(?:revised|amended|changed"
+    r"|corrected)\s+(?:to|from|as)|should\s+read|supersede)",
     re.IGNORECASE,
 )
 _NO_CHANGE = re.compile(
@@ -76,7 +77,8 @@ _REVISED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OF_ANOTHER_TIME = re.compile(
-    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous|prior|clinical|provisional|pre-?op\w*|post-?op\w*"
+    r"\b(?:outside|referring|referral|submitt(?:ed|ing)|original|contributor'?s?|initial|previous|prior|clinical|provisional"
+    r"|pre-?op\w*|post-?op\w*"
     r"|admitting|working|requesting)\s+(?:hospital\s+|pathologist'?s?\s+|patholog\w+\s+|histolog\w+\s+)?$",
     re.IGNORECASE,
 )
@@ -88,8 +90,12 @@ _GROUP_LINE = re.compile(
     re.IGNORECASE,
 )
 _OWN_HEADINGS = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
+    r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>key\s+to\s+(?:the\s+)?(?:specimens?|pots?|containers?|jars?|samples?)"
+    r"|(?:specimen|pot|container)\s+key|nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
     r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:"
+    r"|(?<=\n)(?P<microscopy_line>microscop\w+[ \t]+(?:appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
+    r"|(?<=\n)(?P<gross_line>(?:gross(?:ing)?|macroscop\w+)[ \t]+(?:summary|notes?"
+    r"|details?|information|data|appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
     r"|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
     r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?<=\n)(?P<diagnosis>(?:our|current"
     r"|present|review|consultation|consultant'?s?)[ \t]+(?:\w+[ \t]+)?"
@@ -104,12 +110,43 @@ _DIAGNOSTIC = re.compile(
 
 def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Passage]:
     """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
-    passages = []
+    passages: list[Passage] = []
+    originals: list[Passage] = []
     for section in _with_own_headings(text.text, with_read_rest(text.text, sections)):
         role = _role(text.text, section)
+        if role is None and section.heading and _ORIGINAL.search(text.text, *_heading_line(text.text, section.heading)):
+            originals.append(
+                Passage(role=Role.DIAGNOSIS, start=section.start, end=section.end, order=section.order, heading=section.heading)
+            )
         if role is not None and text.text[section.start : section.end].strip():
             passages.append(Passage(role=role, start=section.start, end=section.end, order=section.order, heading=section.heading))
+    passages = _with_original(text.text, passages, originals)
     return _with_a_diagnosis(text.text, _with_revisions(text.text, _around_comments(text.text, _joined_forms(text.text, passages))))
+
+
+_ORIGINAL = re.compile(r"\b(?:original|initial|first|previous(?:ly)?\s+issued|superseded)\b", re.IGNORECASE)
+_LATER = (Role.AMENDMENT, Role.ADDENDUM)
+
+
+_REPRINTED = re.compile(
+    r"(?:^|(?<=\n))[ \t]*(?:(?:specimen|part|container)[ \t]+)?[(#]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[.):][ \t]+\S", re.IGNORECASE
+)
+
+
+def _heading_line(text: str, heading: TextRange) -> TextRange:
+    return text.rfind("\n", 0, heading[0]) + 1, heading[1]
+
+
+def _with_original(text: str, passages: list[Passage], originals: list[Passage]) -> list[Passage]:
+    """An addendum printed above "ORIGINAL DIAGNOSIS" changes that one, which is this report's own where no other tells of the specimens."""
+    told = any(
+        p.role not in (*_LATER, Role.GROSS, Role.SPECIMEN_LIST, Role.COMMENT) and _DIAGNOSTIC.search(text, p.start, p.end) for p in passages
+    )
+    reprinted = sum(len(_REPRINTED.findall(text, p.start, p.end)) for p in passages if p.role is Role.AMENDMENT)
+    if told or reprinted > 1 or not originals or not any(p.role in _LATER for p in passages):
+        return passages
+    later = [replace(p, role=Role.AMENDMENT) if p.role in _LATER else p for p in passages]
+    return sorted([*later, *originals], key=lambda p: p.start)
 
 
 _UNREAD = (
@@ -140,25 +177,56 @@ def with_read_rest(text: str, sections: Sequence[TextSection]) -> list[TextSecti
     """Sections that are not read end where specimens begin without a heading of their own; these are findings."""
     cut: list[TextSection] = []
     for section in sections:
+        is_list = section.kind is SectionKind.CLINICAL_INFORMATION and _LISTED.search(text, section.start, section.end)
         rest = _specimens_within(text, section) if section.kind in _UNREAD else None
         if rest is None:
             cut.append(section)
             continue
         cut.append(replace(section, end=rest))
-        cut.append(TextSection(kind=SectionKind.MICROSCOPY, start=rest, end=section.end))
+        cut.append(TextSection(kind=SectionKind.SPECIMEN_LIST if is_list else SectionKind.MICROSCOPY, start=rest, end=section.end))
     return cut
 
 
 def _specimens_within(text: str, section: TextSection) -> int | None:
     """Where lines that name a specimen or a site with its diagnosis begin, after the section's own first line."""
     lines = list(_LINE.finditer(text, section.start, section.end))
+    listed = _LISTED.search(text, section.start, section.end) if section.kind is SectionKind.CLINICAL_INFORMATION else None
+    if listed is not None:
+        return listed.start()
     found = [line.start() for line in lines[1:] if _begins_specimens(text, line, section.end)]
     if not found:
-        return None
+        return _told_below(text, section) if section.kind is SectionKind.SPECIMEN_LIST else None
     if section.kind is SectionKind.SPECIMEN_LIST:
-        return found[0] if len(found) > 1 else None
+        return found[0] if len(found) > 1 else _told_below(text, section)
     stands_apart = text[max(0, found[0] - 80) : found[0]].rstrip(" \t").endswith("\n\n")
     return found[0] if stands_apart or len(found) > 1 else None
+
+
+_PARAGRAPH = re.compile(r"\n[ \t]*\n[ \t]*(?=\S)")
+_LABELLED_LINE = re.compile(r"[(#]?(?:[A-Za-z]|\d{1,2}|[IVX]{1,5})[.):=-]|(?:specimen|part|container|jar|pot)s?\b", re.IGNORECASE)
+
+
+_PLACED = r"(?:prostat\w*[ ,]+)?(?:left|right|lt|rt|[LR]|base|mid|apex|target|roi|anterior|posterior)\b[^.;\n]{0,40}"
+_LISTED = re.compile(
+    rf"(?<=\n)[ \t]*(?:1|A|I)[ \t]*[.):=-][ \t]*{_PLACED}(?:[.;]|\s)\s*(?:2|B|II)[ \t]*[.):=-][ \t]*{_PLACED}(?=[.;\n]|\s(?:3|C|III)\b)"
+    r"(?![^\n]*(?:carcinoma|benign|gleason|negative|tumou?r))",
+    re.IGNORECASE,
+)
+"""A list of the specimens below clinical details, without a heading: "1 = right base. 2 = right apex."."""
+
+
+def _told_below(text: str, section: TextSection) -> int | None:
+    """Where a paragraph without a label tells what was found, below a list of what was received."""
+    for gap in _PARAGRAPH.finditer(text, section.start, section.end):
+        following = _PARAGRAPH.search(text, gap.end(), section.end)
+        end = following.start() if following else section.end
+        if (
+            _DIAGNOSTIC.search(text, gap.end(), end)
+            and not _LABELLED_LINE.match(text, gap.end())
+            and not _OF_THE_PAST.search(text, gap.end(), end)
+        ):
+            return gap.end()
+    return None
 
 
 def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
@@ -178,7 +246,7 @@ def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
 def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:
     """A form that repeats "Specimen: ... Diagnosis: ..." is one passage: its headings belong to the specimens."""
     passages = _joined_fields(text, _without_false_lists(text, passages))
-    passages = _joined_sites(text, passages)
+    passages = _joined_sites(text, _joined_sides(text, passages))
     lists = [p for p in passages if p.role is Role.SPECIMEN_LIST and p.heading and _SPECIMEN_FIELD.match(text, p.heading[0])]
     if len(lists) < 2:
         return passages
@@ -211,7 +279,15 @@ def _without_false_lists(text: str, passages: list[Passage]) -> list[Passage]:
             and _IDS_FIRST.match(text, passage.start, passage.end) is not None
             and _DIAGNOSTIC.search(text, passage.start, passage.end) is not None
         )
-        if is_false and before is not None and before.role in _GOES_ON:
+        goes_on = (
+            before is not None
+            and before.role in _LATER
+            and passage.role is Role.SPECIMEN_LIST
+            and passage.heading is not None
+            and ":" not in text[slice(*passage.heading)]
+            and _IDS_FIRST.match(text, passage.start, passage.end) is not None
+        )
+        if before is not None and ((is_false and before.role in _GOES_ON) or goes_on):
             joined[-1] = replace(before, end=passage.end)
         else:
             joined.append(passage)
@@ -255,6 +331,19 @@ def _joined_sites(text: str, passages: list[Passage]) -> list[Passage]:
     before = passages[first - 1]
     head = [replace(before, end=start)] if text[before.start : start].strip() else []
     return [*passages[: first - 1], *head, Passage(role=Role.DIAGNOSIS, start=start, end=passages[last].end), *passages[last + 1 :]]
+
+
+_SIDED_HEADING = re.compile(r"[^:\n]{3,40}?[(,\s-]\s*(?:left|right|lt|rt)\)?(?:[\s-]+sided?)?\s*[:=]", re.IGNORECASE)
+
+
+def _joined_sides(text: str, passages: list[Passage]) -> list[Passage]:
+    """Where "Diagnosis (right):" and "Diagnosis (left):" are headings, they are fields of one form."""
+    sided = [i for i, p in enumerate(passages) if p.heading and _SIDED_HEADING.match(text, text.rfind("\n", 0, p.heading[0]) + 1)]
+    if len(sided) < 2:
+        return passages
+    first, last = sided[0], sided[-1]
+    heading = passages[first].heading or (passages[first].start,) * 2
+    return [*passages[:first], Passage(role=Role.DIAGNOSIS, start=heading[0], end=passages[last].end), *passages[last + 1 :]]
 
 
 def _last_site(text: str, passage: Passage) -> re.Match[str] | None:
@@ -314,7 +403,12 @@ def _with_own_headings(text: str, sections: Sequence[TextSection]) -> list[TextS
         rest = section
         for match in _OWN_HEADINGS.finditer(text, section.start, section.end):
             cut.append(replace(rest, end=match.start()))
-            rest = TextSection(kind=SectionKind(match.lastgroup or rest.kind), start=match.end(), end=section.end, heading=match.span())
+            rest = TextSection(
+                kind=SectionKind((match.lastgroup or rest.kind).removesuffix("_line")),
+                start=match.end(),
+                end=section.end,
+                heading=match.span(),
+            )
         cut.append(rest)
     return cut
 

@@ -12,10 +12,16 @@ from weakbox.text.locations import read_location
 LOCATION_FIELDS = ("side", "zone", "levels", "positions")
 
 _CODE = re.compile(r"(?<![\w+./-])(?P<side>[LR])(?P<position>[LM])?(?P<level>[BMA])(?![\w+./'’-])")
-_SIDE_LETTER = re.compile(r"(?<![\w+./-])(?P<side>[LR])t?\.?(?=\s+(?:lobe|side|prostate|biops\w+|cores?|systematic|targets?|gland|half)\b)")
+_SIDE_LETTER = re.compile(
+    r"(?<![\w+./-])(?P<side>[LR])t?\.?(?=\s+(?:lobe|side|prostate|biops\w+|cores?|systematic|targets?|gland|half)\b)"
+    r"|(?<=ystematic\s)(?P<after>[LR])t?\b(?![/.-]?\w)|(?<=YSTEMATIC\s)(?P<capital>[LR])T?\b(?![/.-]?\w)"
+)
+_SIDE_ALONE = re.compile(r"[\s\"'“”]*(?P<side>[LR])[Tt]?\.?[\s\"'“”]*(?=[:=)\]-]|$)")
+"""The letter as a heading: "R: benign"."""
 _MAY_MISLEAD = re.compile(r"cell|snout|metaplas|urothel|epithel|lamina|layer|o'?clock", re.IGNORECASE)
 _NO_PLACE = re.compile(
-    r"\b(?:basal|transitional)[\s-]*(?:cells?|layers?|epithelium|lamina|urothelium|metaplasia)\b(?:\s+(?:layer|marker|hyperplasia)s?)?|\bapical\s+snouts?\b",
+    r"\b(?:basal|transitional)[\s-]*(?:cells?|layers?|epithelium|lamina|urothelium|metaplasia)\b(?:\s+(?:layer|marker"
+    r"|hyperplasia)s?)?|\bapical\s+snouts?\b",
     re.IGNORECASE,
 )
 _SHORT_SITE = re.compile(r"(?<![\w+./-])(?:[LR]|[LR][Tt]\.?)[ \t]+(?:(?i:ant|post|lat|med|mid|paramed|postlat|postmed)\b\.?[ \t]*)+")
@@ -69,10 +75,14 @@ def _shortened(text: str, start: int, end: int) -> Facts:
 
 
 def _coded(text: str, start: int, end: int) -> Facts:
+    alone = _SIDE_ALONE.match(text, start, end)
+    if alone is not None:
+        return {"side": Fact(value=_SIDE[alone["side"].upper()], spans=(alone.span("side"),), confidence=0.9, rule="side_letter")}
     match = _CODE.search(text, start, end)
     if match is None:
         letter = _SIDE_LETTER.search(text, start, end)
-        return {"side": Fact(value=_SIDE[letter["side"]], spans=(letter.span(),), confidence=0.9, rule="side_letter")} if letter else {}
+        side = letter and (letter["side"] or letter["after"] or letter["capital"])
+        return {"side": Fact(value=_SIDE[side], spans=(letter.span(),), confidence=0.9, rule="side_letter")} if letter and side else {}
     values: dict[str, FieldValue] = {"side": _SIDE[match["side"]], "levels": (_LEVEL[match["level"]],)}
     if match["position"]:
         values["positions"] = (_POSITION[match["position"]],)

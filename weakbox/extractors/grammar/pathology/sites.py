@@ -14,21 +14,23 @@ _SITE_WORD = re.compile(
     |peripheral|transition(?:al)?|central|zones?|pz|tz|cz|afs|afms|fibromuscular|stroma|horn|para-?sagittal|paramedian|prostat(?:e|ic)|gland|lobes?|hemi-?(?:prostate|gland)|half|sides?|sided|(?:left|right)-sided|regions?|areas?|sectors?
     |biops(?:y|ies)|bx|bxs|needle|cores?|trucut|tru-cut|targets?|targeted|roi|interest|lesions?|mri|mr|us|fusion|guided|systematic|random|saturation|template|trans(?:perineal|rectal)|trus|sites?|locations?
     |nodules?|index|pi-?rads|score|likert|seminal|vesicles?|pz[aplm]{1,2}|tz[ap]|ant|post|lat|med|all|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|number|the|of|from|in|and|to|at|x|no|samples?|additional|extra|pelvic|lymph|nodes?|obturator|external|internal|iliac|margins?|packet|excision|dissection|[lr][lm]?[bma](?![\w'])
+    |labell?ed|designated|marked|taken|obtained|received|submitted|sampled|on|contributed|being|which|were|those|both|as
     |[lr](?![\w.]?\w)|[a-h](?![\w'])|\d{1,2}(?![.,]?\d|\s*\+|\s*%|\s*/\s*\d|\s*mm|\s*cm)|x\d{1,2}|\#\d{1,2}|i{1,3}(?!\w)|iv|v(?!\w))(?![\w'])""",
     re.IGNORECASE | re.VERBOSE,
 )
-_GAP = re.compile(r"[ \t,/()&+#\-\[\]]*")
-_BRACKETED_GAP = re.compile(r"[ \t,;/()&+#\-\[\]]*")
+_GAP = re.compile(r"[ \t,/()&+#\-\[\]\"'“”‘’]*")
+_BRACKETED_GAP = re.compile(r"[ \t,;/()&+#\-\[\]\"'“”‘’]*")
 _LEAD = re.compile(
     r"[ \t]*(?:[-*•>]\s*)?(?:(?:biopsy\s+|specimen\s+|core\s+)?(?:site|location|region|area"
     r"|position)\s*(?:no\.?\s*)?\d{0,2}\s*[:=]\s*|(?:(?:the\s+)?(?:sections?|slides?|cores?|biops(?:y|ies)|specimens?|samples?|tissue"
     r"|fragments?|levels?)\s+"
-    r"(?:taken\s+|received\s+|obtained\s+|labell?ed\s+(?:as\s+)?)?(?:from|of|at)\s+|from\s+|in\s+|at\s+)(?:the\s+)?)?",
+    r"(?:taken\s+|received\s+|obtained\s+|labell?ed\s+(?:as\s+)?)?(?:from|of|at)\s+|from\s+|in\s+|at\s+|on\s+|of\s+|for\s+)(?:the\s+)?)?",
     re.IGNORECASE,
 )
 _TERMINATOR = re.compile(
-    r"[ \t)\]]*(?:[:=|]|\t|\s-\s|-\s|\n|$|\.\s|\s{2,}|(?:shows?|showing|contains?|containing|reveals?|demonstrates?|with|are|is|were"
-    r"|was)\b)",
+    r"[ \t)\]\"'”’]*(?:[:=|]|\t|\s-\s|-\s|\n|$|\.\s|\s{2,}|(?:shows?|showing|contains?|containing|reveals?|demonstrates?|with|are|is"
+    r"|were|yield(?:s|ed)?|harbou?r(?:s|ed)?"
+    r"|was|has|have|had|all)\b)",
     re.IGNORECASE,
 )
 _DIAGNOSTIC_AHEAD = re.compile(
@@ -103,8 +105,17 @@ def _line_end(text: str, position: int, end: int) -> int:
     return end if found < 0 else found
 
 
+_ONLY_SIDE = re.compile(r"[LR][Tt]?\.?|(?:left|right)", re.IGNORECASE)
+_COUNTED_NODES = re.compile(r"[\d\s/]+(?:of|out|/|nodes?|lymph)|(?:one|two|three|four|five|six|seven|eight|nine|ten)\s", re.IGNORECASE)
+
+
 def _names_a_place(words: str) -> bool:
-    return bool(location_facts(words, 0, len(words))) or TARGET_WORDS.search(words) is not None or _NODES.search(words) is not None
+    return (
+        bool(location_facts(words, 0, len(words)))
+        or _ONLY_SIDE.fullmatch(words) is not None
+        or TARGET_WORDS.search(words) is not None
+        or (_NODES.search(words) is not None and _COUNTED_NODES.match(words) is None)
+    )
 
 
 _BEFORE_LABEL = re.compile(
@@ -112,15 +123,21 @@ _BEFORE_LABEL = re.compile(
     r"\s*[-:.)]|(?:core|bx)[ #]*\d{1,2}\s*:)",
     re.IGNORECASE,
 )
+_BEFORE_ROW = re.compile(r" (?=(?:[A-Z]|[a-z](?=[.):])|\d{1,2}|[IVX]{2,5})(?:[.):]{1,2}(?:[ \t]|-)|[ ]?[/|=–-][ \t]))")
+"""Where a row or a labelled item begins; whether a line began there is seen in the raw text."""
 _CORE_LINE = re.compile(r"(?:^|(?<=\n))[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
 _BLANK = re.compile(r" (?=\S)")
 _AFTER_BRACKET = re.compile(r"(?<=\]) (?=[A-Z])")
 _LINE_MAY_BEGIN = re.compile(r" (?=[^\s:][^:\n]{1,70}:)")
 
 
+_KEY_JOINT = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
+"""A dump of fields writes "SPECIMEN_A_SITE=LEFT BASE"."""
+
+
 def with_site_lines(text: Normalised) -> str:
     """The text with a line end where the raw text has one before a site heading; un-wrapping takes long lists for prose."""
-    characters = text.text
+    characters = _KEY_JOINT.sub(" ", text.text)
     for match in _LINE_MAY_BEGIN.finditer(text.text):
         at = match.start()
         if not text.text[at - 1 : at].strip() or "\n" not in text.to_raw(at - 1, at + 2).cut(text.raw).replace("\r", "\n"):
@@ -133,7 +150,7 @@ def with_site_lines(text: Normalised) -> str:
 
 def _with_listed_lines(text: Normalised, characters: str) -> str:
     """A line end where the raw text has one before a specimen's label and after a line that speaks of one core."""
-    blanks = [match.start() for pattern in (_BEFORE_LABEL, _AFTER_BRACKET) for match in pattern.finditer(text.text)]
+    blanks = [match.start() for pattern in (_BEFORE_LABEL, _BEFORE_ROW, _AFTER_BRACKET) for match in pattern.finditer(text.text)]
     for line in _CORE_LINE.finditer(text.text):
         blanks += [match.start() for match in _BLANK.finditer(text.text, line.end(), _line_end(text.text, line.end(), line.end() + 300))]
     for at in blanks:

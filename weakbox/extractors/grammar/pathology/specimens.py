@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from weakbox.extractors.grammar.pathology.blocks import Block
-from weakbox.extractors.grammar.pathology.cores import of_specimen, read_cores
+from weakbox.extractors.grammar.pathology.cores import of_specimen, read_cores, read_lead, with_counted_all
 from weakbox.extractors.grammar.pathology.diagnoses import (
     Mention,
     find_mentions,
@@ -22,10 +22,11 @@ from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
+from weakbox.extractors.grammar.pathology.prose_sites import LISTED
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.terminology.gleason import Grade
 
-_MALIGNANT = ("adenocarcinoma", "other_malignancy")
+MALIGNANT = ("adenocarcinoma", "other_malignancy")
 _OTHER_PART = re.compile(
     r"\b(?:lymph|nodes?|nodal|margins?|vas\s+deferens|bladder\s+neck|urethra\w*|seminal\s+vesicles?|soft\s+tissue|fat\b|ductus"
     r"|ureter\w*|neurovascular|bundle|(?:fibro)?adipose|rectal|bladder|peritone\w+)",
@@ -60,9 +61,17 @@ class Reader:
             read = self.read_stretch(block.body, block.end, self._is_other_part(block), block.facts)
             if role is Role.MICROSCOPY and block.label is not None and "diagnosis" not in read and not self._is_other_part(block):
                 read = {**self._measured(block), **read}
-            return {**facts, **read}
+            return self._with_lead(block, {**facts, **read})
         cores = self._only_cores(block) if self.procedure in ("biopsy", None) else {}
         return {**facts, **cores, **self._if_missing(block)}
+
+    def _with_lead(self, block: Block, facts: Facts) -> Facts:
+        """The cores that are counted before the label: "The two cores in pot 1 are benign"."""
+        lead = block.label.lead if block.label else None
+        if lead is None or self.procedure not in ("biopsy", None):
+            return facts
+        counted = read_lead(self.text, *lead, is_benign="diagnosis" in facts and facts["diagnosis"].value not in MALIGNANT)
+        return {**counted, **facts}
 
     def read_stretch(self, start: int, end: int, is_other_part: bool = False, given: Mapping[str, Fact] | None = None) -> Facts:
         """Diagnosis, grade, cores and extents of a stretch; ``given`` are facts that are known already."""
@@ -78,12 +87,12 @@ class Reader:
         facts: Facts = grade_facts(grade) if grade else {}
         if diagnosis is not None:
             facts["diagnosis"] = diagnosis.flagged("missing_specimen") if is_missing(self.text, diagnosis) else diagnosis
-        is_cancer = diagnosis is not None and diagnosis.value in _MALIGNANT
+        is_cancer = diagnosis is not None and diagnosis.value in MALIGNANT
         if ungraded is not None and is_cancer and diagnosis is not None:
             facts["diagnosis"] = Fact(
                 value=diagnosis.value, spans=diagnosis.spans, confidence=diagnosis.confidence, rule=diagnosis.rule, flags=("ungraded",)
             )
-        if not is_other_part:
+        if not is_other_part and not (given and LISTED in given):
             facts |= self._amounts(start, end, mentions, grades, is_cancer=is_cancer)
         facts |= {name: fact for name, fact in (given or {}).items() if not name.startswith("_")}
         if diagnosis is not None and not is_cancer and facts.get("cores_positive") and facts["cores_positive"].value != 0:
@@ -100,6 +109,10 @@ class Reader:
             facts |= {"percent_involved": percent} if percent else {}
             facts |= {"tumor_length_mm": length} if length else {}
         return facts
+
+    def read_amounts(self, start: int, end: int) -> Facts:
+        """Extents and core counts of a stretch that speaks of a carcinoma named elsewhere."""
+        return self._amounts(start, end, (), (), is_cancer=True)
 
     def _measured(self, block: Block) -> Facts:
         """Extents in a microscopy that names no tumour: they count where the specimen's diagnosis is cancer."""
@@ -141,12 +154,17 @@ class Reader:
         heads: dict[tuple[int, ...], str] = {}
         for block in blocks:
             if block.label is not None and block.passage.role is not Role.GROSS:
-                heads[block.label.ordinals] = f"{heads.get(block.label.ordinals, '')} {self._head_words(block)}"
+                heads[block.label.ordinals] = (
+                    f"{heads.get(block.label.ordinals, '')} {self._head_words(block)} {self._context_words(block)}"
+                )
         other = {ordinals for ordinals, words in heads.items() if _OTHER_PART.search(words) and not _WHOLE_GLAND.search(words)}
         return replace(self, other_parts=frozenset(other))
 
     def _head_words(self, block: Block) -> str:
         return self.text[block.body : self._head_end(block)] or self.text[block.body : min(block.end, block.body + 60)]
+
+    def _context_words(self, block: Block) -> str:
+        return self.text[slice(*block.context)] if block.context else ""
 
     def _head_end(self, block: Block) -> int:
         """Where the words for the site end: at the first diagnostic words, or after two lines."""
@@ -180,11 +198,16 @@ class Reader:
         if "_site" in block.facts:
             places = list(block.facts["_site"].spans)
         for start, end in places:
-            found = found or location_facts(self.text, start, end)
+            named = location_facts(self.text, start, end) if not found or "_site" in block.facts else {}
+            found = {**named, **found}
         if "side" not in found and (self.procedure == "prostatectomy" or _OTHER_PART.search(self.text, block.body, head_end)):
             found |= self._side_of_part(block.body, head_end)
+        if block.context is not None and "side" not in found and self._is_other_part(block):
+            found |= self._side_of_part(*block.context)
         if block.context is not None and "side" not in found:
             found |= {name: fact for name, fact in location_facts(self.text, *block.context).items() if name not in found}
+        if self._is_other_part(block):
+            found.pop("positions", None)
         return {**facts, **found}
 
     def _side_of_part(self, start: int, end: int) -> Facts:
@@ -196,9 +219,11 @@ class Reader:
         return {"side": Fact(value=side, spans=tuple(found.values()), confidence=0.95, rule="part")}
 
     def _target(self, block: Block, head_end: int) -> Facts:
+        paragraph = self.text.find("\n\n", head_end, block.end)
+        following = min(block.end, head_end + _HEAD_CHARACTERS)
         places = [
             (block.body, head_end),
-            (head_end, min(block.end, head_end + _HEAD_CHARACTERS)),
+            (head_end, following if paragraph < 0 else max(head_end, min(following, paragraph))),
             *([block.context] if block.context else []),
         ]
         target = next((found for place in places if (found := read_target(self.text, *place))), None)
@@ -225,7 +250,7 @@ def _without_foreign(facts: Facts, is_other_part: bool) -> Facts:
         if diagnosis is not None and diagnosis.value in _NOT_OF_OTHER_PARTS:
             facts["diagnosis"] = Fact(value="benign", spans=diagnosis.spans, confidence=0.8, rule="other_part")
         return {name: fact for name, fact in facts.items() if name == "diagnosis"}
-    if diagnosis is not None and diagnosis.value not in _MALIGNANT:
+    if diagnosis is not None and diagnosis.value not in MALIGNANT:
         return {name: fact for name, fact in facts.items() if name not in (*GRADE_FIELDS, "percent_involved", "tumor_length_mm")}
     return facts
 
@@ -251,12 +276,12 @@ def rank(role: Role) -> int:
 def merge(readings: Sequence[tuple[Role, int, Facts]]) -> Facts:
     """One specimen's facts from all passages: the better passage wins, a later amendment supersedes, differences are flagged."""
     merged: Facts = {}
-    readings = _without_counted(readings)
+    readings = _of_received(_without_counted(readings))
     ordered = sorted(readings, key=lambda reading: (rank(reading[0]), -reading[1]))
     for role, _, facts in ordered:
         conflict = "superseded" if ordered[0][0] is Role.AMENDMENT and role is not Role.AMENDMENT else "conflict"
         merged = combine(merged, _comparable(role, merged, facts), conflict=conflict)
-    return _grade_of_one_source(merged)
+    return _grade_of_one_source(with_counted_all(merged))
 
 
 def _without_counted(readings: Sequence[tuple[Role, int, Facts]]) -> Sequence[tuple[Role, int, Facts]]:
@@ -268,6 +293,23 @@ def _without_counted(readings: Sequence[tuple[Role, int, Facts]]) -> Sequence[tu
         (role, order, {name: fact for name, fact in facts.items() if name != "diagnosis" or fact.rule != "counted"})
         for role, order, facts in readings
     ]
+
+
+def _of_received(readings: Sequence[tuple[Role, int, Facts]]) -> Sequence[tuple[Role, int, Facts]]:
+    """ "Adenocarcinoma, 1 core" of three that were received: one core holds cancer."""
+    received = [facts["cores_total"] for role, _, facts in readings if role in (Role.GROSS, Role.SPECIMEN_LIST) and "cores_total" in facts]
+    if not received:
+        return readings
+    return [(role, order, _with_part(facts, received[0])) for role, order, facts in readings]
+
+
+def _with_part(facts: Facts, received: Fact) -> Facts:
+    told, diagnosis = facts.get("cores_total"), facts.get("diagnosis")
+    if told is None or diagnosis is None or diagnosis.value not in MALIGNANT or "cores_positive" in facts:
+        return facts
+    if told.rule != "count" or told.number >= received.number:
+        return facts
+    return {**facts, "cores_positive": replace(told, confidence=0.8), "cores_total": received}
 
 
 def _comparable(role: Role, merged: Facts, facts: Facts) -> Facts:
@@ -291,7 +333,7 @@ def _comparable(role: Role, merged: Facts, facts: Facts) -> Facts:
 
 def _grade_of_one_source(facts: Facts) -> Facts:
     diagnosis = facts.get("diagnosis")
-    if diagnosis is not None and (diagnosis.value not in _MALIGNANT or "ungraded" in diagnosis.flags):
-        drop = (*GRADE_FIELDS, "percent_involved", "tumor_length_mm") if diagnosis.value not in _MALIGNANT else GRADE_FIELDS
+    if diagnosis is not None and (diagnosis.value not in MALIGNANT or "ungraded" in diagnosis.flags):
+        drop = (*GRADE_FIELDS, "percent_involved", "tumor_length_mm") if diagnosis.value not in MALIGNANT else GRADE_FIELDS
         return {name: fact for name, fact in facts.items() if name not in drop}
     return facts

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from weakbox.extractors.grammar.pathology.cores import number_of
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 from weakbox.extractors.grammar.pathology.grades import grade_facts
 from weakbox.extractors.grammar.pathology.labels import Label, ordinals_of
+from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.records.record import record
 from weakbox.terminology.gleason import read_grades
 
@@ -27,7 +29,10 @@ _COLUMNS = (
     (
         "specimen_id",
         re.compile(
-            r"(?:specimen|part|container|jar|vial|sample|id|no\.?|#|label|core|block)(?:\s*(?:id|no\.?|#|label|number))?", re.IGNORECASE
+            r"(?:specimen|part|container|jar|vial|pot|bottle|tube|sample|id|no\.?|#|label|letter|core|block|biopsy|bx|site)\s*(?:id"
+            r"|no\.?|#|label|number|letter)|(?:specimen|part|container|jar|vial|pot|bottle|tube|sample|id|no\.?|nr\.?|#|label|letter"
+            r"|core|block|slide)",
+            re.IGNORECASE,
         ),
     ),
     (
@@ -66,7 +71,8 @@ _COLUMNS = (
     (
         "isup",
         re.compile(
-            r"(?:(?:isup\s*/\s*)?(?:grade\s*group|gg)|isup(?:\s*(?:grade|gg|group|/\s*gg))*|who.*group|grp|gr\.?\s*gr(?:oup)?)(?:\s*\(.*\))?",
+            r"(?:(?:isup\s*/\s*)?(?:grade\s*group|gg)|isup(?:\s*(?:grade|gg|group|/\s*gg))*|who.*group|grp"
+            r"|gr\.?\s*gr(?:oup)?)(?:\s*\(.*\))?",
             re.IGNORECASE,
         ),
     ),
@@ -104,6 +110,8 @@ class Table:
     ignored: tuple[TextRange, ...] = ()
     is_list: bool = False
     """No column tells a finding: the table lists what was received."""
+    is_form: bool = False
+    """Fields, one below the other, of which each row holds some."""
 
 
 def find_rows(text: str, start: int, end: int) -> list[Row]:
@@ -118,23 +126,37 @@ def find_tables(text: str, start: int, end: int, column_of: ColumnOf | None = No
     tables: list[Table] = []
     drafts: list[_Draft] = []
     draft: _Draft | None = None
+    matrices: list[_Matrix] = []
+    matrix: _Matrix | None = None
     for first, last in _lines(text, start, end):
-        cells = _cells(text, first, last)
-        columns = _columns(text, cells, column_of)
+        if _is_rule(text[first:last]):
+            continue
+        cells = _cells(text, first, last, draft.mark if draft else None)
+        sides = _side_columns(text, _cells(text, first, last), column_of)
+        if sides:
+            matrix = _Matrix(columns=sides, start=first, end=last)
+            matrices.append(matrix)
+            draft = None
+            continue
+        if matrix is not None and matrix.add(text, cells, (first, last), column_of):
+            continue
+        matrix = None if cells else matrix
+        columns, mark = _named_columns(text, first, last, column_of)
         if columns:
-            draft = _Draft(columns=columns, start=first, end=last)
+            draft = _Draft(columns=columns, start=first, end=last, mark=mark)
             drafts.append(draft)
         elif draft is not None and len(cells) >= 2:
             draft.add(text, cells, (first, last), column_of)
-        elif draft is not None and cells and not _is_rule(text[first:last]):
+        elif draft is not None and cells:
             draft = None
     for draft in drafts:
         if draft.rows:
             tables.append(draft.table())
-    return tables
+    tables += [Table(start=m.start, end=m.end, rows=tuple(m.rows)) for m in matrices if m.rows]
+    return sorted(tables, key=lambda table: table.start)
 
 
-_MAY_HOLD_COLUMNS = re.compile(r"\||\t| {2,}\S[^\n]* {2,}\S")
+_MAY_HOLD_COLUMNS = re.compile(r"\||\t| {2,}\S[^\n]* {2,}\S| / [^\n]* / |\b(?:site|location|gleason|diagnosis)\b[^\n]*[;,]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +171,7 @@ class _Column:
 @dataclass(slots=True, kw_only=True)
 class _Draft:
     columns: list[_Column]
+    mark: str
     start: int
     end: int
     rows: list[Row] = field(default_factory=list)
@@ -170,6 +193,58 @@ class _Draft:
         )
 
 
+@dataclass(slots=True, kw_only=True)
+class _Matrix:
+    """A map of the biopsies: a column for each side, a row for each level; every cell is a specimen."""
+
+    columns: list[tuple[_Column, Cell]]
+    start: int
+    end: int
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, text: str, cells: list[Cell], line: TextRange, column_of: ColumnOf | None) -> bool:
+        """Whether the line is a row of the map; then its cells are added."""
+        if len(cells) < 2 or not location_facts(text, *cells[0]) or cells[0][1] - cells[0][0] > _LONGEST_NAME:
+            return False
+        named = [cell for cell in cells[1:] if cell[0] < cell[1]]
+        if len(cells) - 1 == len(self.columns):
+            placed = [(cell, column[1]) for cell, column in zip(cells[1:], self.columns, strict=True) if cell[0] < cell[1]]
+        else:
+            placed = [(cell, self._above(text, cell, column_of)) for cell in named]
+        for cell, header in placed:
+            if text[slice(*cell)].strip() in _EMPTY:
+                continue
+            site = Fact(value=True, spans=(cells[0], header))
+            self.rows.append((None, cell, {"_row": Fact(value=True, spans=(cell,)), "_site": site}))
+        self.end = line[1]
+        return True
+
+    def _above(self, text: str, cell: Cell, column_of: ColumnOf | None) -> Cell:
+        left = _place(text, cell[0], column_of)
+        return min(self.columns, key=lambda column: abs(column[0].first - left))[1]
+
+
+_SIDE_NAME = re.compile(
+    r"(?:(?:left|right|lt|rt)\.?(?:\s+(?:lobe|side|gland|prostate|half|biops(?:y|ies)|cores?))?|[LR])\s*:?", re.IGNORECASE
+)
+_ROW_NAME = re.compile(r"(?:level|site|zone|region|location|area|sector|)\s*:?", re.IGNORECASE)
+
+
+def _side_columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[tuple[_Column, Cell]]:
+    """The columns of a map of the biopsies, where the line is nothing but its sides."""
+    named = [cell for cell in cells if cell[0] < cell[1]]
+    if named and _SIDE_NAME.fullmatch(text[slice(*named[0])]) is None and _ROW_NAME.fullmatch(text[slice(*named[0])]):
+        named = named[1:]
+    if len(named) != 2 or not all(_SIDE_NAME.fullmatch(text[slice(*cell)]) for cell in named):
+        return []
+    if len({text[cell[0]].lower() for cell in named}) != 2:
+        return []
+    return [
+        (_Column(name="side", first=_place(text, cell[0], column_of), last=_place(text, cell[1] - 1, column_of) + 1), cell)
+        for cell in named
+    ]
+
+
 _FINDING_COLUMNS = {"fraction", "cores_positive", "isup", "gleason", "percent", "length", "diagnosis"}
 
 
@@ -184,10 +259,32 @@ def _is_rule(line: str) -> bool:
     return not any(character.isalnum() for character in line)
 
 
-def _cells(text: str, start: int, end: int) -> list[Cell]:
+def _named_columns(text: str, start: int, end: int, column_of: ColumnOf | None) -> tuple[list[_Column], str]:
+    """The columns that a line names, and the mark between them: the usual one, otherwise a slash or a semicolon between blanks."""
+    mark = _mark_of(text[start:end])
+    columns = _columns(text, _cells(text, start, end, mark), column_of)
+    if columns or mark:
+        return columns, mark
+    for other in _OTHER_MARKS:
+        if text.count(other, start, end) >= _MINIMUM_COLUMNS - 1:
+            columns = _columns(text, _cells(text, start, end, other), column_of)
+            if columns and all(column.name for column in columns) and not _DIGIT.search(text, start, end):
+                return columns, other
+    return [], ""
+
+
+_DIGIT = re.compile(r"\d|\.\s*$")
+_OTHER_MARKS = (" / ", ";", ",")
+
+
+def _mark_of(line: str) -> str:
+    return "|" if "|" in line else "\t" if "\t" in line.strip() else ""
+
+
+def _cells(text: str, start: int, end: int, mark: str | None = None) -> list[Cell]:
     """The cells of a line: between bars or tabs, empty ones kept; otherwise what two blanks part."""
     line = text[start:end]
-    mark = "|" if "|" in line else "\t" if "\t" in line.strip() else ""
+    mark = (mark if mark in _OTHER_MARKS and mark in line else None) or _mark_of(line)
     if not mark:
         return [match.span() for match in _SPACED_CELL.finditer(text, start, end)]
     cells = []
@@ -196,7 +293,7 @@ def _cells(text: str, start: int, end: int) -> list[Cell]:
         lead = len(cut) - len(cut.lstrip())
         first = position + min(lead, len(cut))
         cells.append((first, max(first, position + len(cut.rstrip()))))
-        position += len(cut) + 1
+        position += len(cut) + len(mark)
     if cells and cells[0][0] >= cells[0][1]:
         del cells[0]
     if cells and cells[-1][0] >= cells[-1][1] and mark == "|" and line.rstrip().endswith("|"):
@@ -205,9 +302,12 @@ def _cells(text: str, start: int, end: int) -> list[Cell]:
 
 
 def _columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[_Column]:
+    if not cells or any(last - first > _LONGEST_NAME for first, last in cells):
+        return []
+    cells = [part for cell in cells for part in _single_names(text, cell)]
     if len(cells) < _MINIMUM_COLUMNS or any(last - first > _LONGEST_NAME for first, last in cells):
         return []
-    names = [_column_name(text[first:last]) for first, last in cells]
+    names = [column_name(text[first:last]) for first, last in cells]
     known = [name for name in names if name]
     if len(known) < _MINIMUM_COLUMNS or len(known) < len(cells) - 1:
         return []
@@ -217,11 +317,22 @@ def _columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[_
     ]
 
 
+def _single_names(text: str, cell: Cell) -> list[Cell]:
+    """A cell that holds the names of several columns with one blank between them ("Part Site"), cut into these."""
+    words = [match.span() for match in re.finditer(r"\S+", text[slice(*cell)])]
+    if not 1 < len(words) <= 4 or column_name(text[slice(*cell)]) is not None:
+        return [cell]
+    parts = [(cell[0] + first, cell[0] + last) for first, last in words]
+    return parts if all(column_name(text[slice(*part)]) for part in parts) else [cell]
+
+
 def _place(text: str, position: int, column_of: ColumnOf | None) -> int:
     return position - text.rfind("\n", 0, position) - 1 if column_of is None else column_of(position)
 
 
-def _column_name(words: str) -> str | None:
+@lru_cache(maxsize=4096)
+def column_name(words: str) -> str | None:
+    """The field that a column, or a field of a form, holds; None where its name says nothing."""
     cleaned = " ".join(words.split()).strip(" :*_.")
     return next((name for name, pattern in _COLUMNS if pattern.fullmatch(cleaned)), None)
 
@@ -230,7 +341,7 @@ def _aligned(text: str, cells: list[Cell], columns: list[_Column], column_of: Co
     """Each cell with the name of its column: in order, after a label without a column, or by where it stands on the line."""
     names = [column.name for column in columns]
     line = text[text.rfind("\n", 0, cells[0][0]) + 1 : cells[-1][1]]
-    has_marks = "|" in line or "\t" in line.strip()
+    has_marks = "|" in line or "\t" in line.strip() or any(mark in text[cells[0][1] : cells[1][0]] for mark in _OTHER_MARKS)
     if len(cells) == len(columns) + 1 and "specimen_id" not in names and _ID.fullmatch(text[slice(*cells[0])]):
         return [("specimen_id", cells[0]), *zip(names, cells[1:], strict=True)]
     if len(cells) == len(columns) or (has_marks and len(cells) < len(columns)):
@@ -269,10 +380,16 @@ def _row(text: str, aligned: list[tuple[str | None, Cell]], line: TextRange) -> 
             label = _row_label(match["id"], first, last, last if is_first else line[0])
         elif column in ("site", "specimen_id") and words not in _EMPTY:
             facts["_site"] = Fact(value=True, spans=((first, last),))
-        elif column in _READERS and words not in _EMPTY:
-            facts |= _READERS[column](words, (first, last))
+        elif column is not None:
+            facts |= read_cell(column, text, (first, last))
         is_first = False
     return label, line, facts
+
+
+def read_cell(column: str, text: str, span: TextRange) -> Facts:
+    """What the cell at ``span`` states under the column of that name."""
+    words = text[slice(*span)]
+    return _READERS[column](words, span) if column in _READERS and words.strip() not in _EMPTY else {}
 
 
 def _row_label(written: str, start: int, end: int, body: int) -> Label | None:
@@ -282,6 +399,8 @@ def _row_label(written: str, start: int, end: int, body: int) -> Label | None:
 
 
 def _counts(name: str, words: str, span: TextRange) -> Facts:
+    if "%" in words:
+        return _measure("percent_involved", words, span)
     match = re.fullmatch(r"\W*(\d{1,2}|[a-z]+)\W*(?:cores?)?", words, re.IGNORECASE)
     if match is None or not (match[1].isdigit() or number_of(match[1])):
         return {}
