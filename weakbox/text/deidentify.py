@@ -9,6 +9,7 @@ day moved by the patient's own shift. De-identification by rules is never comple
 from __future__ import annotations
 
 import importlib.util
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
@@ -147,14 +148,12 @@ def find_identifying(text: str, recognisers: Iterable[str] = (RULES,), known: It
     for name in recognisers:
         found += _recogniser(name)(text)
     found += [detection for detection in find_names(text, known) if detection.source == "known"] if known else []
-    placeholders = placeholder_spans(text)
-    eponyms, protected = eponym_spans(text), protected_spans(text)
+    placeholders = _Stretches(placeholder_spans(text))
+    eponyms, protected = _Stretches(eponym_spans(text)), _Stretches(protected_spans(text))
     kept = [
         detection
         for detection in (_trimmed(text, one) for one in found)
-        if detection.start < detection.end
-        and not _touches(detection, placeholders)
-        and not _is_medicine(text, detection, eponyms, protected)
+        if detection.start < detection.end and not placeholders.touch(detection) and not _is_medicine(detection, eponyms, protected)
     ]
     return _merged(kept)
 
@@ -179,18 +178,36 @@ def _trimmed(text: str, detection: Detection) -> Detection:
     return detection._replace(start=start, end=end)
 
 
-def _touches(detection: Detection, spans: Iterable[tuple[int, int]]) -> bool:
-    return any(start < detection.end and detection.start < end for start, end in spans)
+class _Stretches:
+    """Stretches of a text, overlapping ones as one, to be asked about many detections."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in sorted(spans):
+            if self._ends and start < self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def touch(self, detection: Detection) -> bool:
+        """Whether one shares a character with the detection."""
+        place = bisect_right(self._ends, detection.start)
+        return place < len(self._starts) and self._starts[place] < detection.end
+
+    def hold(self, detection: Detection) -> bool:
+        """Whether the detection lies within one."""
+        place = bisect_right(self._ends, detection.start)
+        return place < len(self._starts) and self._starts[place] <= detection.start and detection.end <= self._ends[place]
 
 
-def _is_medicine(text: str, detection: Detection, eponyms: list[tuple[int, int]], protected: list[tuple[int, int]]) -> bool:
+def _is_medicine(detection: Detection, eponyms: _Stretches, protected: _Stretches) -> bool:
     if detection.source == "known":
         return False
-    if detection.kind in (PhiKind.PERSON, PhiKind.INSTITUTION, PhiKind.ADDRESS) and any(
-        start <= detection.start and detection.end <= end for start, end in eponyms
-    ):
+    if detection.kind in (PhiKind.PERSON, PhiKind.INSTITUTION, PhiKind.ADDRESS) and eponyms.hold(detection):
         return True
-    return not detection.is_sure and _touches(detection, protected)
+    return not detection.is_sure and protected.touch(detection)
 
 
 def _merged(found: Iterable[Detection]) -> list[Detection]:

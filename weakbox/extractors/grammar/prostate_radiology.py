@@ -105,24 +105,48 @@ def _abstention(text: Normalised) -> str | None:
     return "wrong_type" if _is_of_tissue(words) else None
 
 
-_TISSUE = re.compile(
-    r"adenocarcinoma|gleason(?:[^.\n]{0,12}[345]\s?\+\s?[345])?|\bcores?\b|perineural|immunohisto|microscop|macroscop|\bgross\b|\bspecimens?\b|prostatic (?:tissue|glands"
-    r"|parenchyma)|\bfragments?\b|\bchips\b|histolog|\bacinar|\bpin\b|hgpin|\basap\b|grade group|\bisup\b|formalin|\bstain|cassette|needle biops"
-    r"|\b[345]\s?\+\s?[345]\b|\bturp\b|\bpt[234][abc]?\b|\bralp\b|hyperplasia\. no evidence"
+_TISSUE: tuple[str, ...] = (
+    "adenocarcinoma",
+    "gleason",
+    " core",
+    "perineural",
+    "immunohisto",
+    "microscop",
+    "macroscop",
+    "specimen",
+    "prostatic tissue",
+    "prostatic glands",
+    "parenchyma",
+    "fragment",
+    " chips",
+    "histolog",
+    "acinar",
+    "hgpin",
+    "asap",
+    "grade group",
+    "isup",
+    "formalin",
+    "cassette",
+    "needle biops",
+    "turp",
+    "ralp",
+    "pt2",
+    "pt3",
+    "hyperplasia. no evidence",
 )
-_IMAGES = re.compile(
-    r"p(?:i-?\s?)?-?rads|likert|\bt2\w*|\bdwi\b|\badc\b|diffusion|restrict\w+|enhanc\w+|\b(?:mp|bp)?-?mri?\b|signal|\bvolume|\bvol\b|intens"
-    r"|\bpsa\b|vesicles (?:are|clear|normal)|\bno (?:epe|adenopathy|nodes|lymph)"
-)
-_TISSUE_GATE = ("adenocarcinoma", "gleason", "core", "specimen", "histolog", "microscop", "isup", "prostatic", "fragment", "chips", "turp", "ralp", "+")
+_IMAGES: tuple[str, ...] = ("rads", "likert", " t2", "dwi", "adc", "diffusion", "restrict", "enhanc", "mri", "signal", "vol", "intens", "psa")
+_IMAGES += ("vesicles are", "vesicles clear", "vesicles normal", "no epe", "no adenopathy", "no nodes", "no lymph")
+_PATTERNS = re.compile(r"[345]\s?\+\s?[345]\b")
 
 
 def _is_of_tissue(words: str) -> bool:
     """A pathology report that was handed in as an MRI report: it speaks more of tissue than of images."""
-    tissue = len(_TISSUE.findall(words)) if any(word in words for word in _TISSUE_GATE) else 0
+    tissue = sum(words.count(word) for word in _TISSUE)
+    if "+" in words and "gleason" not in words:
+        tissue += len(_PATTERNS.findall(words))
     if not tissue:
         return False
-    images = len(_IMAGES.findall(words))
+    images = sum(words.count(word) for word in _IMAGES)
     return images == 0 or (tissue >= 2 and tissue > images)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, agreement, largest, location_candidates
 from weakbox.extractors.grammar.radiology_facts import place_tokens, read_facts
-from weakbox.extractors.grammar.radiology_prior import DISPROVED
+from weakbox.extractors.grammar.radiology_prior import DISPROVED, is_of_the_past
 from weakbox.extractors.grammar.radiology_reading import SectionReading
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
 from weakbox.terminology.sectors import LEVEL_ORDER
@@ -174,6 +174,9 @@ _NEW_LESION = re.compile(
 
 def apply_addendum(lesions: list[Draft], reading: SectionReading, clauses: Sequence[Clause], view: View) -> None:
     """What an addendum says supersedes; an addendum's further lesion is added."""
+    clauses = [clause for clause in clauses if not is_of_the_past(view.cut(clause))]
+    if not clauses:
+        return
     retracted = _retract(lesions, clauses, view)
     if retracted:
         gone = {label for clause in retracted for label in _labels_in(clause, view)} - {_label_of(lesion) for lesion in lesions}

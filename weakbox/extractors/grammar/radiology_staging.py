@@ -20,7 +20,7 @@ _ABSENT = re.compile(
     r"seen|identified|suspected|present|evident|visuali[sz]ed|visible|demonstrated|detected|appreciated)|non-?enlarged|unremarkable|"
     r"\bfree\b|preserved|"
     r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|(?:does"
-    r"|do|did) not (?:see|identify|find|detect|show|demonstrate|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
+    r"|do|did) not(?:\W*$| (?:clearly |definitely |appear to )\W*$)|(?:does|do|did) not (?:see|identify|find|detect|show|demonstrate|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
     r"absence|respected|maintained|spared|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
 )
 _SUSPECTED = re.compile(
@@ -234,7 +234,7 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
     for stop in _STOP.finditer(lower, before_from, target.start):
         before_from = stop.end()
     direct = _WITH_SIGN.match(lower, target.end) or _DIRECT.match(lower, target.end, after_to)
-    if direct is not None and (direct.lastgroup != "absent" or _AT_FIELD.search(lower[before_from : target.start])):
+    if direct is not None and (direct.lastgroup != "absent" or direct.re is _WITH_SIGN or _AT_FIELD.search(lower[before_from : target.start])):
         value = direct.lastgroup or ""
         return None if value == "open" else _Status(value, direct.start(value), direct.end(value), False)
     first, last = target.end, after_to
@@ -311,7 +311,7 @@ def _definite(before: str, after: str, target: _Target, before_from: int, *, is_
 
 
 _DISEASE = re.compile(
-    r"extension|disease|spread|invasion|breach|penetration|metasta|adenopath|\blad\b|involvement|infiltration|\bepe\b|\bece\b|"
+    r"exten(?:sion|ds?\b|ding)|reach|grow|disease|spread|invasion|breach|penetration|metasta|adenopath|\blad\b|involvement|infiltration|\bepe\b|\bece\b|"
     r"\bsvi\b|mets|disruption|growth|transgression|enlargement"
 )
 _FIELD_END = re.compile(r"^\s*[:=-]?\s*(?:the|prostatic|prostate|is|are|\s)*$")

@@ -437,7 +437,7 @@ _SECOND_LESION = re.compile(
     r"third|a second|a further|the other|the old)\b[^.;]{0,70}?\b(?:lesion|focus|nodule|satellite|area|mass|tumou?r|roi|target)\b)"
 )
 _SEMICOLON = re.compile(r";\s*")
-_SEPARATOR = re.compile(r";|,|\band\b|\bwhile\b|\bwhereas\b|\bplus\b|\bwith\b|\.\s|\||\(\d\)|/\s")
+_SEPARATOR = re.compile(r";|,|\band\b|\bwhile\b|\bwhereas\b|\bplus\b|\bwith\b|\.\s|\||\(\d\)|(?<=\s)\d\)\s|/\s")
 
 
 def _split(unit: Clause, view: View) -> list[Clause]:
@@ -474,7 +474,9 @@ def _cuts(unit: Clause, view: View) -> list[int]:
 
 
 def _scores(unit: Clause, view: View) -> list[Mention]:
-    found = view.categories.within(unit.start, unit.end) or view.likerts.within(unit.start, unit.end)
+    found = (
+        view.categories.within(unit.start, unit.end) or view.likerts.within(unit.start, unit.end) or view.plains.within(unit.start, unit.end)
+    )
     return [mention for mention in found if not is_prior(view.text.lower, mention.start, mention.end)]
 
 
