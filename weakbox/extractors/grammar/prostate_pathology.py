@@ -118,7 +118,7 @@ def _with_case_facts(
         specimens = _amend(reader, specimens, amended)
     glands = [index for index, specimen in enumerate(specimens) if specimen.ordinals not in reader.other_parts]
     tumours = [index for index, specimen in enumerate(specimens) if _holds_tumour(specimen) and index in glands]
-    if len(glands) == 1 and reader.procedure == "prostatectomy" and "diagnosis" not in specimens[glands[0]].facts:
+    if len(glands) == 1 and reader.procedure == "prostatectomy" and "isup_grade" not in specimens[glands[0]].facts:
         tumours = glands
     if len(tumours) > 1 and reader.procedure == "prostatectomy":
         tumours = [index for index in tumours if any(name in specimens[index].facts for name in GRADE_FIELDS)]
@@ -130,6 +130,8 @@ def _with_case_facts(
         return specimens
     filled = specimens[chosen]
     extra = {name: fact for name, fact in own.items() if name not in filled.facts and not _is_ungraded(filled, name)}
+    if filled.facts.get("diagnosis", _NOTHING).value == "other_malignancy" and own.get("diagnosis", _NOTHING).value == "adenocarcinoma":
+        filled = replace(filled, facts={**filled.facts, "diagnosis": own["diagnosis"]})
     if "diagnosis" in filled.facts and filled.facts["diagnosis"].value not in MALIGNANT:
         extra = {name: fact for name, fact in extra.items() if name.startswith("cores_")}
     specimens[chosen] = replace(filled, facts={**filled.facts, **extra})
@@ -222,6 +224,11 @@ def _named(text: str, start: int, end: int, specimens: Sequence[Assembled]) -> i
             rf"{re.escape(str(specimen.label.value))}\b",
             text[start:end],
             re.IGNORECASE,
+        ):
+            return index
+    for index, specimen in enumerate(specimens):
+        if specimen.label is not None and re.search(
+            rf"\b(?:[Oo]f|[Ii]n|[Ff]or|[Ff]rom)\s+{re.escape(str(specimen.label.value))}(?:\)|(?<=[A-Z])\b(?!\.))", text[start:end]
         ):
             return index
     place = {name: fact.value for name, fact in location_facts(text, start, end).items() if name in ("side", "levels")}

@@ -21,7 +21,8 @@ _FOUND = re.compile(
     r"carcinoma|benign|negative|tumou?r|cancer|malignan|\d\s?\+\s?\d|\bPIN\b|HGPIN|atypi|ASAP|insufficient|prostatitis", re.IGNORECASE
 )
 _SUMMARY = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|any\s+(?:cancer|carcinoma|tumou?r)\b|composite|global"
+    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|any\s+(?:cancer|carcinoma|tumou?r)\b"
+    r"|(?:final\s+)?diagnosis(?=\s*:)|composite|global"
     r"|case(?:[- ]level)?\s+(?:summary|gleason|grade"
     r"|total)|in summary|summary|in (?:total|all|sum)|altogether"
     r"|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
@@ -106,7 +107,8 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
             blocks += [*trailing, *_leading_blocks(text, passage, trailing, chosen)]
         elif chosen and (echoed(chosen, index) or not is_numbered_list(text, passage, chosen)):
             labelled = _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
-            blocks += _up_to_summary(text, labelled) if labelled and tables[index] else labelled
+            is_group = len(labelled) == 1 and labelled[0].label is not None and len(labelled[0].label.ordinals) > 1
+            blocks += _up_to_summary(text, labelled) if labelled and (tables[index] or is_group) else labelled
         blocks += rows
     blocks += _sites_with_labels(text, passages, blocks)
     if _wants_sites(blocks):
@@ -127,7 +129,7 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
     return Layout(blocks=tuple(blocks), case_level=tuple(case_level), ignored=ignored)
 
 
-_SIGN = re.compile(r"\s*[.:)=\]-]")
+_SIGN = re.compile(r"\s*[.:)=,\]-]")
 
 
 def _leading_labels(text: str, labels: Sequence[Label]) -> list[Label]:
@@ -323,7 +325,8 @@ def _is_other_tissue(text: str, block: Block) -> bool:
 
 def _row_block(passage: Passage, row: Row, table: Table) -> Block:
     label, (start, end), facts = row
-    role = Role.SPECIMEN_LIST if table.is_list else passage.role
+    told = Role.MICROSCOPY if passage.role in (Role.GROSS, Role.SPECIMEN_LIST) else passage.role
+    role = Role.SPECIMEN_LIST if table.is_list else told
     return Block(
         passage=replace(passage, role=role),
         start=start,

@@ -102,6 +102,7 @@ _COUNTS_THE_CASE = re.compile(
     re.IGNORECASE,
 )
 """A sentence of a comment that counts the cores of the case: "6 of 14 cores.", "carcinoma confined to one core of twelve"."""
+_NAMES_A_LABEL = re.compile(r"\b(?:[Oo]f|[Ii]n|[Ff]or|[Ff]rom)\s+(?:[A-H]\b(?!\.)|(?:\d{1,2}|[IVX]{1,4})(?:-\d{1,2})?\))")
 _SENTENCE = re.compile(r"[^.;\n]+(?:[.;](?!\s)[^.;\n]+)*")
 
 
@@ -174,7 +175,9 @@ def read_case(reader: Reader, stretches: Sequence[tuple[Role, TextRange]]) -> tu
     for role, (start, end) in sorted(stretches, key=lambda stretch: (rank(stretch[0]), stretch[1])):
         if role in (Role.GROSS, Role.SPECIMEN_LIST):
             continue
-        names_one = role in (Role.AMENDMENT, Role.ADDENDUM) and _NAMES_A_SPECIMEN.search(reader.text, start, end)
+        names_one = role in (Role.AMENDMENT, Role.ADDENDUM) and (
+            _NAMES_A_SPECIMEN.search(reader.text, start, end) or _NAMES_A_LABEL.search(reader.text, start, end)
+        )
         if names_one:
             stated = combine(stated, _of_comment(reader, start, end))
             continue

@@ -80,13 +80,14 @@ _LABELLED = re.compile(
     rf"|(?P<total>(?:total\s+)?(?:number|no\.?|#)\s+of\s+(?:needle\s+|biopsy\s+|tissue\s+)*cores?(?:\s+(?:examined|submitted|received"
     rf"|sampled|taken|obtained|total|identified|present|assessed|in total))?|total\s+(?:needle\s+|biopsy\s+)?cores?|cores?(?:\s+"
     rf"(?:examined|submitted|received|sampled|taken|obtained|total|assessed))?))"
-    rf"{_OF_SIDE}\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|(?<=involved)\s(?=\d)|(?<=positive)\s(?=\d))\s*"
-    rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?!\s*(?:mm|cm|%|[+]))",
+    rf"{_OF_SIDE}\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|[ \t]{{2,}}(?=\d)|(?<=involved)\s(?=\d)"
+    rf"|(?<=positive)\s(?=\d))\s*"
+    rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?![ \t]*(?:mm|cm|%|[+]))",
     re.IGNORECASE,
 )
 _NUMBER_OF = re.compile(
     rf"\b(?:number|no\.)\s+(?:of\s+)?(?:(?P<positive>(?:involved|positive)(?:\s+cores?)?|cores?\s+(?:involved|positive))"
-    rf"|cores?(?:\s+(?:examined|taken|received|submitted|sampled))?){_OF_SIDE}\s*[:=]?\s*(?P<value>{_N})\b(?!\s*(?:/|of\b|mm|cm|%))",
+    rf"|cores?(?:\s+(?:examined|taken|received|submitted|sampled))?){_OF_SIDE}\s*[:=]?\s*(?P<value>{_N})\b(?![ \t]*(?:/|of\b|mm|cm|%))",
     re.IGNORECASE,
 )
 """Without a sign between: "number of cores 9, number involved 0"."""
@@ -109,7 +110,7 @@ _POSITIVE_COUNT = re.compile(
 _CORES_OUT_OF = re.compile(
     rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive"
     rf"|involved)\s+)?(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
-    rf"(?!\s*(?:mm|cm|%))"
+    rf"(?![ \t]*(?:mm|cm|%))"
     rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which"
     rf"|these|them|the\s+latter)\b"
     rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
@@ -120,7 +121,8 @@ _BARE_POSITIVE = re.compile(
     rf"(?<=,\s)(?P<positive>{_N})\s+(?:(?:is|are|was|were)\s+)?(?:positive|involved)\b(?!\s*(?:nodes?|margins?))", re.IGNORECASE
 )
 _NO_CANCER_IN = re.compile(
-    rf"\b(?:no|negative\s+for)\s+(?:\w+\s+){{1,6}}?(?:(?:is\s+)?(?:seen|identified|present|found)\s+)?in\s+(?:any\s+of\s+)?(?:the\s+"
+    rf"\bin\s+(?:all\s+|the\s+)?(?P<before>{_N})\s+{_ADJECTIVES}{_CORE}\s+no\s+(?:\w+\s+)?(?:carcinoma|tumou?r|cancer|malignancy)\b"
+    rf"|\b(?:no|negative\s+for)\s+(?:\w+\s+){{1,6}}?(?:(?:is\s+)?(?:seen|identified|present|found)\s+)?in\s+(?:any\s+of\s+)?(?:the\s+"
     rf"|all\s+|these\s+)*(?P<total>{_N})\s+{_ADJECTIVES}{_CORE}\b",
     re.IGNORECASE,
 )
@@ -130,6 +132,7 @@ _COUNT = re.compile(
     rf"|#))|(?:core|needle)\s+(?:needle\s+)?biops(?:y|ies)\b|bx\b|biops(?:y|ies)\b)|\b(?:cores?|bx|biops(?:y|ies))\s*x\s*"
     rf"(?P<times>\d{{1,2}})\b"
     rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm"
+    rf"|mo\b|months?|weeks?|wks?|days?|years?|yrs?"
     rf"|cm|x|\d|\.))|(?<![\d.,+=/x-])"
     rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
     re.IGNORECASE,
@@ -153,7 +156,9 @@ _CORE_STATE = re.compile(
 _NONE_OF = re.compile(r"^(?:no|none|neither|0|zero)$", re.IGNORECASE)
 
 
-_SINGLE_CORE = re.compile(r"(?<=[,;(]\s)(?:1|one|a\s+single|single)\s+core\b(?!\s*(?:biops|received|submitted|examined|with\s+no))", re.IGNORECASE)
+_SINGLE_CORE = re.compile(
+    r"(?<=[,;(]\s)(?:1|one|a\s+single|single)\s+core\b(?!\s*(?:biops|received|submitted|examined|with\s+no))", re.IGNORECASE
+)
 
 
 def _single_core(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]) -> Facts:
@@ -193,6 +198,9 @@ def read_cores(
         or _out_of(text, start, end, is_cancer=is_cancer)
         or _fraction(text, start, end, grade_ranges, is_cancer=is_cancer)
     )
+    if "cores_positive" not in facts and "cores_total" in facts:
+        none = _fraction(text, start, end, grade_ranges, is_cancer=is_cancer)
+        facts = {**none, **facts} if none and none["cores_positive"].value == 0 else facts
     for reader in (_told_of, _enumerated, _all, _involves):
         if "cores_positive" not in facts:
             facts = {**reader(text, start, end, mentions, grade_ranges, is_cancer), **facts}
@@ -393,7 +401,8 @@ def _told_of(text: str, start: int, end: int, mentions: Sequence[Mention], grade
         total = number_of(some["total"])
         positive = total if some["positive"].lower() in ("both", "all") else number_of(some["positive"])
         if positive <= total:
-            return {"cores_positive": _count(positive, some.span(), "told"), "cores_total": _count(total, some.span(), "told")}
+            span = (some.start(), some.start("what"))
+            return {"cores_positive": _count(positive, span, "told"), "cores_total": _count(total, span, "told")}
     free = None if is_cancer else _NONE_HOLDS.search(text, start, end)
     if free is not None:
         total = number_of(free["total"])
@@ -439,7 +448,7 @@ def _involves(text: str, start: int, end: int, mentions: Sequence[Mention], grad
         match_none = _NO_CANCER_IN.search(text, start, end)
         if match_none is None:
             return {}
-        total = number_of(match_none["total"])
+        total = number_of(match_none["total"] or match_none["before"])
         return {"cores_positive": _count(0, match_none.span(), "none_in"), "cores_total": _count(total, match_none.span(), "none_in")}
     for pattern in (_POSITIVE_COUNT, _BARE_POSITIVE, _INVOLVES):
         for match in pattern.finditer(text, start, end):

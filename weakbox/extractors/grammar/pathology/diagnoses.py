@@ -86,7 +86,7 @@ _NO_CORE_BEFORE = re.compile(
     r"(?:contain|show|reveal|involve|demonstrate)\w*|with|have|has|are|is|positive\s+for)?\s*(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
-_COUNTED_FREE = re.compile(r"(?<![\d/.])0\s*(?:/|of)\s*\d{1,2}\b[^,.;\n]{0,25},[^,.;\n]{0,20}$", re.IGNORECASE)
+_COUNTED_FREE = re.compile(r"(?<![\d/.])0\s*(?:/|of)\s*\d{1,2}\b[^,.;|\n]{0,25}[,|][^,.;|\n]{0,20}$", re.IGNORECASE)
 """ "0/6 cores, HGPIN": the count denies cancer, not what follows it."""
 _ENDS_NEGATION = re.compile(
     r"\b(?:but|however|although|though|yet|except|remaining|rest|shows?|containing|contains?|positive for|with (?:focal|small|minute"
@@ -96,7 +96,8 @@ _ENDS_NEGATION = re.compile(
 _NEGATION_AFTER = re.compile(
     r"^\s*(?:(?:in situ|cells|component|foci|glands|or [\w -]{1,40}|and [\w -]{1,40}|\([^()\n]{1,20}\))\s*)?(?:[:=]\s*|\s-\s)?(?:(?:is"
     r"|are|was|were|has been)\s+)?(?:(?:not|nowhere)\s+(?:\w+\s+)?(?:identified|seen|present|detected|found|evident|demonstrated"
-    r"|observed|recogni[sz]ed|included)|absent|negative|none\b|excluded|no\b)",
+    r"|observed|recogni[sz]ed|included)|absent|negative|none\b|excluded|no\b)"
+    r"|^\s*(?:is\s+)?(?:present\s+|seen\s+|found\s+)?(?:in|:)\s*(?:0|none|no)\s*(?:/|of|out\s+of)\s*(?:the\s+)?\d",
     re.IGNORECASE,
 )
 _UNCERTAIN_BEFORE = re.compile(
@@ -106,7 +107,11 @@ _UNCERTAIN_BEFORE = re.compile(
     r"|indeterminate)\b[^.;\n]{0,60}$|\?\s*$",
     re.IGNORECASE,
 )
-_UNCERTAIN_AFTER = re.compile(r"^[^.;\n]{0,25}\b(?:cannot be (?:ruled out|excluded)|is suspected|not excluded|suspected)\b", re.IGNORECASE)
+_UNCERTAIN_AFTER = re.compile(
+    r"^[^.;\n]{0,25}\b(?:cannot be (?:ruled out|excluded|confirmed)|can neither be (?:confirmed|excluded|proven)|is suspected"
+    r"|not excluded|suspected)\b",
+    re.IGNORECASE,
+)
 _STAIN_BEFORE = re.compile(
     r"(?:\b[A-Z]{1,6}-?\d+[A-Z\d./-]*|\b(?i:p63|p40|ck\S*|hmwck|\w*keratins?\S*|psa|psap|amacr|racemase|p504s|erg|synaptophysin"
     r"|chromogranin|insm1|stain\w*"

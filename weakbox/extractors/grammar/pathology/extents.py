@@ -12,17 +12,20 @@ _NUMBER = DIGITS
 _ANY = rf"(?:{DIGITS}|\b{WORDED}\b)"
 _MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)"
 _PERCENT = re.compile(
-    rf"(?P<bound><\s*/?=?\s*|>\s*|\bless than\s+|\bup to\s+|\bunder\s+)?(?<![\d.,/+])(?P<value>{_ANY})\s*(?:%|percent\b"
-    rf"|per ?cent\b)?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?\s*(?:%|percent\b|per ?cent\b)",
+    rf"(?P<bound><\s*/?=?\s*|>\s*|\bless than\s+|\bup to\s+|\bunder\s+)?(?<![\d.,/+])(?P<value>{_ANY})[ \t]*(?:%|percent\b"
+    rf"|per ?cent\b)?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?[ \t]*(?:%|percent\b|per ?cent\b)",
     re.IGNORECASE,
 )
 _PERCENT_FIELD = re.compile(
-    rf"(?P<name>(?:(?<!\d)(?<!\d\s)%|\bpercent\w*|\bper ?cent\b)[^:=\n\d.;]{{0,45}}?)(?:[:=]|\bis\b|(?<=percentage)(?=\s)|(?<=%)(?=\s))\s*(?P<bound><\s*"
+    rf"(?P<name>(?:(?<!\d)(?<!\d[ \t])%|\bpercent\w*|\bper ?cent\b)(?:[^:=\n\d.;]|\.(?=\s[a-z])){{0,45}}?)(?:[:=]|\bis\b"
+    rf"|(?<=percentage)(?=\s)"
+    rf"|(?<=%)(?=\s)|[ \t]{{2,}}(?=\d))\s*(?P<bound><\s*"
     rf"|>\s*)?(?P<value>{DIGITS})(?:\s*-\s*(?P<upper>{DIGITS}))?"
     r"(?!\s*(?:mm|cm|/|%|\+|\d|of\b|percent))",
     re.IGNORECASE,
 )
 """A form that gives the unit with the field's name: "Maximum % core involvement: 85"."""
+_MAY_BE_FIELD = re.compile(r"(?<!\d)(?<!\d )%|percent|per cent", re.IGNORECASE)
 _LENGTH_FIELD = re.compile(
     rf"(?=[^:=\n]{{0,60}}(?:tumou?r|cancer|carcinoma|linear|max\w*|longest|greatest"
     rf"|involve\w+)\b)(?<![\w.])(?![^:=\n]*(?:\bcores?\s+length|margin|specimen|gland|node))"
@@ -43,6 +46,8 @@ _NOT_A_SHARE = re.compile(
     r"|\brisk\b|\bhigh[- ]grade component|\btertiary|\bprobab|\bGP\s?[345]\b|\b[345]\s*[:=]\s*$|\bmargin|\bPTEN\b|\bERG\b",
     re.IGNORECASE,
 )
+_PATTERN_IN_BRACKETS = re.compile(r"\bpatterns?\b(?:[^.;\n]{0,40}\b(?:with|and|,))?[^.;\n\d]{0,15}\b[345]\s*\([^()]{0,8}\Z", re.IGNORECASE)
+""" "The pattern is 4 (60%) with 3 (40%)"."""
 _PATTERN_AFTER = re.compile(
     r"^\s*\)?\s*(?:of\s+)?(?:the\s+)?(?:high[- ]grade\s+)?(?:gleason\s+)?(?:pattern|grade|gleason|GP)\s*[345]\b(?!\s*\+)|^\s*"
     r"(?:each\s+)?(?:pattern|cribriform)",
@@ -94,7 +99,8 @@ _DISCONTINUOUS = re.compile(r"\bdiscontinuous|\bnon-?contiguous|\bspanning\b", r
 def read_percent(text: str, start: int, end: int) -> Fact | None:
     """The highest share of a core (or of the gland) that is tumour; shares of a Gleason pattern are left out."""
     best: Fact | None = None
-    for match in (*_PERCENT.finditer(text, start, end), *_PERCENT_FIELD.finditer(text, start, end)):
+    fields = _PERCENT_FIELD.finditer(text, start, end) if _MAY_BE_FIELD.search(text, start, end) else ()
+    for match in (*_PERCENT.finditer(text, start, end), *fields):
         if _is_pattern_share(text, match, start, end):
             continue
         values = [read_number(match[name]) for name in ("value", "upper") if match[name]]
@@ -109,6 +115,8 @@ def _is_pattern_share(text: str, match: re.Match[str], start: int, end: int) -> 
     if "name" in match.re.groupindex:
         before += match["name"]
     following = text[match.end() : min(end, match.end() + 40)]
+    if _PATTERN_IN_BRACKETS.search(text, max(start, match.start() - 60), match.start()):
+        return True
     return bool(_NOT_A_SHARE.search(before) or _PATTERN_AFTER.match(following))
 
 

@@ -229,18 +229,23 @@ def _told_below(text: str, section: TextSection) -> int | None:
     return None
 
 
+_NEAR = 250
+_OF_ANOTHER_DATE = re.compile(r"\b(?:previous|prior|history|known|father|brother|(?:19|20)\d\d)\b", re.IGNORECASE)
+
+
 def _begins_specimens(text: str, line: re.Match[str], end: int) -> bool:
     start = line.start()
-    if _OF_THE_PAST.search(line[0]):
+    label = _SPECIMEN_LINE.match(text, start, line.end())
+    if (_OF_ANOTHER_DATE if label else _OF_THE_PAST).search(line[0]):
         return False
     if _COLUMN_NAMES.match(text, start, line.end()) or (_GLAND_LINE.match(line[0]) and _DIAGNOSTIC.search(line[0])):
         return True
-    label = _SPECIMEN_LINE.match(text, start, line.end())
     site = site_heading_at(text, label.end() if label else start, end)
     if site is None and not (label and re.match(r"\s*prostat", text[label.end() : label.end() + 20], re.IGNORECASE)):
         return False
-    following = text.find("\n", line.end() + 1, end)
-    return _DIAGNOSTIC.search(text, start, following if following > 0 and label else line.end()) is not None
+    paragraph = text.find("\n\n", line.end(), end)
+    following = min(paragraph if paragraph >= 0 else end, line.end() + _NEAR)
+    return _DIAGNOSTIC.search(text, start, following if label else line.end()) is not None
 
 
 def _joined_forms(text: str, passages: list[Passage]) -> list[Passage]:

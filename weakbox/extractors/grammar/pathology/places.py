@@ -16,8 +16,13 @@ _SIDE_LETTER = re.compile(
     r"(?<![\w+./-])(?P<side>[LR])t?\.?(?=\s+(?:lobe|side|prostate|biops\w+|cores?|systematic|targets?|gland|half)\b)"
     r"|(?<=ystematic\s)(?P<after>[LR])t?\b(?![/.-]?\w)|(?<=YSTEMATIC\s)(?P<capital>[LR])T?\b(?![/.-]?\w)"
 )
-_SIDE_ALONE = re.compile(r"[\s\"'“”]*(?P<side>[LR])[Tt]?\.?[\s\"'“”]*(?=[:=)\]-]|$)")
+_SIDE_ALONE = re.compile(r"[\s\"'“”]*(?P<word>(?P<side>[LR])[Tt]?)\.?[\s\"'“”]*(?=[:=)\]-]|$)")
 """The letter as a heading: "R: benign"."""
+_BETWEEN_COMMAS = re.compile(r"(?<=[,;(])\s*(?P<word>(?P<side>[LR])[Tt]\.?)\s*(?=[,;):])")
+_ABBREVIATED = re.compile(
+    r"(?<![\w+./-])(?P<word>(?P<side>[LR])(?:t\b\.?(?=[\s,)])|T\b\.?(?=\s*[,)]|\s+(?:BASE|MID|APEX|LAT|ANT|POST|LOBE|SEM|PZ|TZ|MED"
+    r"|SIDE|PROST))))"
+)
 _MAY_MISLEAD = re.compile(r"cell|snout|metaplas|urothel|epithel|lamina|layer|o'?clock", re.IGNORECASE)
 _NO_PLACE = re.compile(
     r"\b(?:basal|transitional)[\s-]*(?:cells?|layers?|epithelium|lamina|urothelium|metaplasia)\b(?:\s+(?:layer|marker"
@@ -53,7 +58,20 @@ def _read_place(words: str) -> Facts:
         value, spans = getattr(location, name), location.spans.get(name, ())
         if value and spans:
             facts[name] = Fact(value=value, spans=tuple(spans), confidence=0.96, rule="location")
-    return facts or _shortened(words, 0, len(words)) or _coded(words, 0, len(words))
+    if facts and "side" not in facts:
+        named = {match["side"].upper(): match for match in _ABBREVIATED.finditer(words)}
+        if len(named) == 1:
+            ((letter, match),) = named.items()
+            facts["side"] = Fact(value=_SIDE[letter], spans=(match.span("word"),), confidence=0.9, rule="side_abbreviated")
+    return facts or _abbreviated(words) or _shortened(words, 0, len(words)) or _coded(words, 0, len(words))
+
+
+def _abbreviated(words: str) -> Facts:
+    """ "PROSTATE, RT, SYSTEMATIC": the abbreviation between commas."""
+    match = _BETWEEN_COMMAS.search(words)
+    if match is None:
+        return {}
+    return {"side": Fact(value=_SIDE[match["side"].upper()], spans=(match.span("word"),), confidence=0.9, rule="side_abbreviated")}
 
 
 def _shortened(text: str, start: int, end: int) -> Facts:
@@ -77,7 +95,7 @@ def _shortened(text: str, start: int, end: int) -> Facts:
 def _coded(text: str, start: int, end: int) -> Facts:
     alone = _SIDE_ALONE.match(text, start, end)
     if alone is not None:
-        return {"side": Fact(value=_SIDE[alone["side"].upper()], spans=(alone.span("side"),), confidence=0.9, rule="side_letter")}
+        return {"side": Fact(value=_SIDE[alone["side"].upper()], spans=(alone.span("word"),), confidence=0.9, rule="side_letter")}
     match = _CODE.search(text, start, end)
     if match is None:
         letter = _SIDE_LETTER.search(text, start, end)

@@ -120,7 +120,7 @@ def _names_a_place(words: str) -> bool:
 
 _BEFORE_LABEL = re.compile(
     r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?"
-    r"\s*[-:.)]|(?:core|bx)[ #]*\d{1,2}\s*:)",
+    r"\s*[-:.)(]|(?:core|bx)[ #]*\d{1,2}\s*:)",
     re.IGNORECASE,
 )
 _BEFORE_ROW = re.compile(r" (?=(?:[A-Z]|[a-z](?=[.):])|\d{1,2}|[IVX]{2,5})(?:[.):]{1,2}(?:[ \t]|-)|[ ]?[/|=–-][ \t]))")

@@ -77,9 +77,10 @@ _COLUMNS = (
         ),
     ),
     ("gleason", re.compile(r"(?:gleason.*|gs|score|grade)", re.IGNORECASE)),
+    ("measures", re.compile(r"(?:max\.?|maximum|greatest|worst)\s+(?:invasion|involvement|extent)(?:\s*/\s*\w+)?", re.IGNORECASE)),
     ("percent", re.compile(r"(?:.*%.*|percent.*|involvement|tumou?r volume)", re.IGNORECASE)),
     ("length", re.compile(r"(?:.*\(?(?:mm|cm)\)?.*|.*length.*|tumou?r size|extent)", re.IGNORECASE)),
-    ("diagnosis", re.compile(r"(?:diagnosis|result|histology|findings?|dx|interpretation|pathology|comment|notes?)", re.IGNORECASE)),
+    ("diagnosis", re.compile(r"(?:diagnos\w*|result|histology|findings?|dx|interpretation|pathology|comment|notes?)", re.IGNORECASE)),
 )
 _SPACED_CELL = re.compile(r"\S+(?: \S+)*")
 _MINIMUM_COLUMNS = 3
@@ -245,7 +246,7 @@ def _side_columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> l
     ]
 
 
-_FINDING_COLUMNS = {"fraction", "cores_positive", "isup", "gleason", "percent", "length", "diagnosis"}
+_FINDING_COLUMNS = {"fraction", "cores_positive", "isup", "gleason", "percent", "measures", "length", "diagnosis"}
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[TextRange]:
@@ -426,6 +427,20 @@ def _measure(name: str, words: str, span: TextRange) -> Facts:
     return {name: Fact(value=int(value) if value == int(value) else value, spans=(span,), confidence=0.94, rule="column", flags=flags)}
 
 
+_SHARE = re.compile(r"(\d+(?:[.,]\d+)?)\s*%")
+_EXTENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm")
+
+
+def _measures(words: str, span: TextRange) -> Facts:
+    """A share and a length in one cell: "35 %, 5 mm"."""
+    facts: Facts = {}
+    for name, pattern in (("percent_involved", _SHARE), ("tumor_length_mm", _EXTENT)):
+        match = pattern.search(words)
+        if match is not None:
+            facts |= _measure(name, match[0], (span[0] + match.start(), span[0] + match.end()))
+    return facts
+
+
 def _group(words: str, span: TextRange) -> Facts:
     match = re.search(r"(?<![\d+])([1-5])(?![\d+])", words)
     return {"isup_grade": Fact(value=int(match[1]), spans=(span,), confidence=0.96, rule="column")} if match and "+" not in words else {}
@@ -446,6 +461,7 @@ _READERS = {
     "cores_positive": lambda words, span: _fraction(words, span) or _counts("cores_positive", words, span),
     "cores_total": lambda words, span: _fraction(words, span) or _counts("cores_total", words, span),
     "isup": _group,
-    "percent": lambda words, span: _measure("percent_involved", words, span),
+    "percent": lambda words, span: _fraction(words, span) or _measure("percent_involved", words, span),
+    "measures": _measures,
     "length": lambda words, span: _measure("tumor_length_mm", words, span),
 }
