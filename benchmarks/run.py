@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -21,20 +21,25 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
 Made by `uv run python -m benchmarks.run` on {machine}. Each figure stands beside a named peer or a physical floor that was
-measured in the same run, unless it is marked as published.
+measured in the same run, unless it is marked as published. `--only PART` measures one part again.
 
-| what | measured | compared with | aim |
-| --- | --- | --- | --- |
 """
+HEAD_ROW = "| what | measured | compared with | aim |\n| --- | --- | --- | --- |\n"
 
 
-def figures(scale: float) -> Iterator[Figure]:
-    """Every figure, in the order of the page."""
+def parts(scale: float) -> Mapping[str, Callable[[], Iterable[Figure]]]:
+    """The parts of the page in its order, by name."""
     counts = {"radiology": 12_000, "pathology": 4_000, "targets": 600, "studies": 1_900, "series": 31_000}
-    yield from workload.measure(**{name: int(count * scale) for name, count in counts.items()})
-    yield from reading.measure(int(3_000 * scale))
-    yield from language_models.measure(int(2_000 * scale))
-    yield from indexing.measure(int(30_000 * scale))
+    return {
+        "workload": lambda: workload.measure(**{name: int(count * scale) for name, count in counts.items()}),
+        "reading": lambda: reading.measure(int(3_000 * scale)),
+        "language_models": lambda: language_models.measure(int(2_000 * scale)),
+        "indexing": lambda: indexing.measure(int(30_000 * scale)),
+        "export": _export_figures,
+    }
+
+
+def _export_figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         yield from export_case.measure(_finished_run(Path(name)))
 
@@ -54,16 +59,33 @@ def _finished_run(folder: Path) -> object:
 
 
 def main_command() -> None:
-    """Measure, print and write the page."""
+    """Measure, print and write the page; with ``--only`` the other parts of the page stay as they were measured before."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a tenth of the sizes; writes nothing")
-    is_small = parser.parse_args().small
-    rows = []
-    for figure in figures(0.1 if is_small else 1.0):
-        rows.append(f"| {figure.what} | {figure.value} | {figure.compared_with} | {figure.aim} |")
-        print(rows[-1], flush=True)
-    if not is_small:
-        PAGE.write_text(HEAD.format(machine=machine()) + "\n".join(rows) + "\n", encoding="utf-8")
+    parser.add_argument("--only", nargs="+", metavar="PART", help=f"only these parts: {', '.join(parts(1.0))}")
+    options = parser.parse_args()
+    table = {} if options.only is None else earlier_rows()
+    for name, measure in parts(0.1 if options.small else 1.0).items():
+        if options.only is None or name in options.only:
+            table[name] = []
+            for figure in measure():
+                table[name].append(f"| {figure.what} | {figure.value} | {figure.compared_with} | {figure.aim} |")
+                print(table[name][-1], flush=True)
+    if not options.small:
+        blocks = [f"<!-- {name} -->\n{HEAD_ROW}" + "\n".join(table[name]) for name in parts(1.0) if table.get(name)]
+        PAGE.write_text(HEAD.format(machine=machine()) + "\n\n".join(blocks) + "\n", encoding="utf-8")
+
+
+def earlier_rows() -> dict[str, list[str]]:
+    """The rows of the page by part, as they stand."""
+    rows: dict[str, list[str]] = {}
+    name = ""
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("<!-- "):
+            name = line.removeprefix("<!-- ").removesuffix(" -->")
+        elif name and line.startswith("| ") and not line.startswith(("| what", "| ---")):
+            rows.setdefault(name, []).append(line)
+    return rows
 
 
 if __name__ == "__main__":

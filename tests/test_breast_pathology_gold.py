@@ -23,21 +23,24 @@ ALL = [
 NOT_YET = {
     "halcyon-b4-02": "two places in one sentence, told apart later as 'the mass' and 'the calcifications'",
     "sandhill-b6-01": "specimen letters at the ends of findings that several specimens share",
+    "kookaburra-b7-02": "'1. & 2.' as one group",
+    "hb2-midplains-va-bp-02": "'lobular' at the end of a line that a markup ends",
+    "hb2-cabinet-amboise-bp-02": "a list 'a - ... b - ...' in small letters that was joined to one line, in French",
     "prignitz-pb-01": "total extent that the German glossary makes a size, mastopathy beside 'no tumour'",
     "veenland-pb-01": "a label inside the words for a node, below a Dutch form",
-    "dv6-laurentide-bp-02": "a specimen that was listed and never taken",
-    "dv6-nightferry-bp-01": "the label of a lone specimen in a line of columns",
-    "kookaburra-b7-02": "'1. & 2.' as one group",
-    "oresund-b7-02": "the label of a lone specimen called a preparation",
-    "larkspur-b7-01": "receptors of a second block on the next line",
-    "zilverduin-pb-01": "counts of nodes as 'number / positive : 1 / 0'",
-    "bruksholm-pb-01": "place of the first specimen in the Swedish title",
     "beffroi-bp-01": "French capitals",
     "luberon-bp-01": "no foreign cell in a node, in French",
 }
 """Reports that are not yet read exactly, with the cause."""
-CASES = [case for case in ALL if case.report.report_id not in NOT_YET]
-MISSED = [case for case in ALL if case.report.report_id in NOT_YET]
+READ = [case for case in ALL if case.report.report_id not in NOT_YET]
+CASES = [
+    pytest.param(
+        case,
+        id=case.report.report_id,
+        marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[case.report.report_id])] if case.report.report_id in NOT_YET else [],
+    )
+    for case in ALL
+]
 
 
 def read(report: Report) -> dict[str, Any]:
@@ -48,18 +51,13 @@ def with_text(case: GoldReport, text: str) -> Report:
     return Report(report_id=case.report.report_id, patient_id=None, report_type=case.report.report_type, text=text, organ=case.report.organ)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.report.report_id for case in CASES])
+@pytest.mark.parametrize("case", CASES)
 def test_a_report_is_read_as_a_careful_person_reads_it(case: GoldReport) -> None:
     document = read(case.report)
     assert {name: document[name] for name in case.body} == dict(case.body)
 
 
-@pytest.mark.parametrize("case", MISSED, ids=[case.report.report_id for case in MISSED])
-def test_a_report_that_is_not_yet_read_exactly_keeps_its_verdict(case: GoldReport) -> None:
-    assert read(case.report)["malignant"] == case.body["malignant"]
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case.report.report_id for case in CASES])
+@pytest.mark.parametrize("case", ALL, ids=[case.report.report_id for case in ALL])
 def test_every_value_carries_its_words_and_a_confidence(case: GoldReport) -> None:
     document = read(case.report)
     paths = {entry["path"] for entry in document["evidence"]}
@@ -74,11 +72,11 @@ def test_every_value_carries_its_words_and_a_confidence(case: GoldReport) -> Non
     assert stated <= paths
 
 
-@pytest.mark.parametrize("case", CASES[::9], ids=[case.report.report_id for case in CASES[::9]])
+@pytest.mark.parametrize("case", READ[::9], ids=[case.report.report_id for case in READ[::9]])
 def test_carriage_returns_change_nothing(case: GoldReport) -> None:
     returned = read(with_text(case, case.report.text.replace("\n", "\r\n")))
     assert {name: returned[name] for name in case.body} == dict(case.body)
 
 
 def test_reading_is_deterministic() -> None:
-    assert [json.dumps(read(case.report)) for case in CASES[::7]] == [json.dumps(read(case.report)) for case in CASES[::7]]
+    assert [json.dumps(read(case.report)) for case in READ[::7]] == [json.dumps(read(case.report)) for case in READ[::7]]

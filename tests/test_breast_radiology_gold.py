@@ -19,7 +19,6 @@ EXTRACTOR = RulesExtractor()
 UNREAD = {
     "northmere-as-03": "two columns of running text, a breast each",
     "wattlebank-rx-03": "the clock position stands in the indication only",
-    "dustyford-fx-02": "a letter l for the digit 1 in a size",
     "dv6-risport-br-01": "the modality stands in an HL7 code",
     "dv6-risport-br-02": "a table of codes with a printed legend, and a table of the prior exam",
     "dv6-helixtrial-br-01": "an electronic case report form with dotted leaders",

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 import main
 
-TEXT = "Patient: Anna Example, MRN 4711023\nMRI of 03.04.2024, compared with 01.02.2023.\nFindings: left mid PZ lesion, 12 mm, PI-RADS 4. Gleason 3+4 in 2022."
+TEXT = (
+    "Patient: Anna Example, MRN 4711023\nMRI of 03.04.2024, compared with 01.02.2023.\n"
+    "Findings: left mid PZ lesion, 12 mm, PI-RADS 4. Gleason 3+4 in 2022."
+)
 
 
 def run(tmp_path: Path, *more: str, numbers: tuple[int, ...] = (1, 2)) -> list[dict[str, str]]:

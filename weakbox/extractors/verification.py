@@ -2,7 +2,7 @@
 
 A quote that occurs in the report proves nothing: an aligner finds "PI-RADS 3" for a claimed 4. So the grammar of the
 organ reads the place again, three times, from wide to narrow, and the first reading that says anything of the field at
-the quoted words decides:
+the quoted words, wherever they stand, decides:
 
 1. the whole report: what the grammar reads with every context it knows;
 2. the sentence around the quote, set in a frame that states nothing (``ReportShape.carriers``);
@@ -142,26 +142,25 @@ def _verdict(claim: Claim, reading: Reading) -> Verdict:
     places = [place for place in occurrences(claim.quote, reading.report.text) if _is_one_stretch(claim.quote, place, reading.text)]
     if not places:
         return Verdict(claim=claim, reason=Reason.UNSUPPORTED)
-    confirmed: list[Span] = []
-    reasons = []
-    for place in places:
-        if confirmed:
-            if claim.item is not None and _is_read_at(claim, field, place, reading):
-                confirmed.append(place)
-            continue
-        reason = _check_at(claim, field, place, reading)
-        if reason is None:
-            confirmed.append(place)
-        reasons.append(reason)
+    leaves = _leaves_of(reading.extraction, claim)
+    stated = {place: values for place in places if (values := _values_at(leaves, field, place))}
+    # words that the whole report gives a meaning somewhere have that meaning: elsewhere they may be of no item
+    judged = {place: _judge(claim, values) for place, values in stated.items()} or _judged_closer(claim, field, places, reading)
+    confirmed = tuple(place for place, reason in judged.items() if reason is None)
     if confirmed:
-        return Verdict(claim=claim, evidence=tuple(confirmed))
-    return Verdict(claim=claim, reason=next((reason for reason in reasons if reason is not Reason.UNSUPPORTED), Reason.UNSUPPORTED))
+        return Verdict(claim=claim, evidence=confirmed)
+    reasons = (reason for reason in judged.values() if reason is not Reason.UNSUPPORTED)
+    return Verdict(claim=claim, reason=next(reasons, Reason.UNSUPPORTED))
 
 
-def _is_read_at(claim: Claim, field: Field, place: Span, reading: Reading) -> bool:
-    """Whether the grammar, reading the whole report, finds this value in the words at ``place``."""
-    stated = _values_at(_leaves_of(reading.extraction, claim), field, place)
-    return bool(stated) and _judge(claim, stated) is None
+def _judged_closer(claim: Claim, field: Field, places: Sequence[Span], reading: Reading) -> dict[Span, Reason | None]:
+    """What the sentences and the quote alone say, up to the first place that confirms the claim: each costs a reading of its own."""
+    judged: dict[Span, Reason | None] = {}
+    for place in places:
+        judged[place] = _check_closer(claim, field, place, reading)
+        if judged[place] is None:
+            break
+    return judged
 
 
 def _field(shape: ReportShape, claim: Claim) -> Field | None:
@@ -211,11 +210,8 @@ def _is_one_stretch(quote: str, place: Span, text: Normalised) -> bool:
     return "\n" in quote or "\n" not in text.text[text.from_raw(place.start) : text.from_raw(place.end)]
 
 
-def _check_at(claim: Claim, field: Field, place: Span, reading: Reading) -> Reason | None:
-    """None where the words at ``place`` state the value now and here."""
-    stated = _values_at(_leaves_of(reading.extraction, claim), field, place)
-    if stated:
-        return _judge(claim, stated)
+def _check_closer(claim: Claim, field: Field, place: Span, reading: Reading) -> Reason | None:
+    """None where the sentence around ``place``, or else the quote alone, states the value now and here."""
     objection = _objection(claim, place, reading)
     if objection is not None:
         return objection

@@ -92,7 +92,13 @@ _CODES: tuple[tuple[str, str], ...] = (
     ("IND", "Indication: "),
     ("HX", "History: "),
 )
-_CODES += (("PSAD", "PSA density: "), ("PSA", "PSA: "), ("VOL", "Prostate volume: "), ("REC", "Recommendation: "), ("PRIOR", "Comparison: "))
+_CODES += (
+    ("PSAD", "PSA density: "),
+    ("PSA", "PSA: "),
+    ("VOL", "Prostate volume: "),
+    ("REC", "Recommendation: "),
+    ("PRIOR", "Comparison: "),
+)
 _CODES += (("HIS", "History: "), ("TEC", "Technique: "), ("ADD", "Addendum: "), ("COMP", "Comparison: "))
 
 

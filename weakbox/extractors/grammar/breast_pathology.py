@@ -17,9 +17,12 @@ from weakbox.extractors.grammar.breast.pathology_assembly import (
     with_bracketed_places,
     with_columns,
     with_common_side,
+    with_corrected_side,
     with_header_places,
+    with_lone_label,
     with_markers_of_tumour,
     with_members,
+    without_cancelled,
     without_tables,
 )
 from weakbox.extractors.grammar.breast.pathology_case import (
@@ -71,12 +74,15 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     blocks = columns or gather(reader, layout.blocks) or [Entry(label=None, ordinals=(), position=0)]
     entries = with_columns(reader, with_stretches(reader, blocks, layout.stretches))
     entries = with_bracketed_places(reader, entries, layout.stretches)
+    entries = with_lone_label(reader, without_cancelled(reader, entries), passages)
     specimens = [_with_label(entry, settle_her2(with_members(entry, entry.facts)), text.text) for entry in entries]
     kept = [(facts, entry.is_node) for facts, entry in zip(specimens, entries, strict=True) if set(facts) - set(PLACES)]
     are_nodes = [is_node for _, is_node in kept]
+    specimens_of = specimens
     specimens = with_markers_of_tumour([facts for facts, _ in kept], are_nodes)
-    specimens = with_header_places(reader, specimens, are_nodes, passages, layout.stretches)
-    specimens = with_common_side(specimens)
+    are_apart = [entry.is_node or entry.is_margin for facts, entry in zip(specimens_of, entries, strict=True) if set(facts) - set(PLACES)]
+    specimens = with_header_places(reader, specimens, are_apart, passages, layout.stretches)
+    specimens = with_corrected_side(reader, with_common_side(specimens), layout.stretches)
     if not any("diagnosis" in facts or "specimen_id" in facts for facts in specimens):
         return abstain(report, ORGAN.name, SOURCE, "unreadable", "no specimen or diagnosis was found")
     exam: Facts = {} if procedure is None else {"procedure": procedure}

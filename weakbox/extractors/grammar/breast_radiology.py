@@ -21,7 +21,7 @@ from weakbox.extractors.grammar.breast.radiology_findings import GroupReader
 from weakbox.extractors.grammar.breast.radiology_merge import Correction, apply_addendum, merge_groups
 from weakbox.extractors.grammar.breast.radiology_spelling import in_one_spelling
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
-from weakbox.extractors.grammar.breast.radiology_view import build_view, with_titles
+from weakbox.extractors.grammar.breast.radiology_view import build_view, with_titles, without_fields
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Role
 from weakbox.organs.breast import ORGAN, RADIOLOGY
@@ -42,7 +42,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     if reason is not None:
         return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
     text, sections = in_one_spelling(text, sections)
-    sections = with_titles(sections, text.lower)
+    sections = with_titles(without_fields(sections, text.lower), text.lower)
     view = build_view(text, sections)
     modality = read_modality(view, sections)
     view = replace(view, modality=modality.only, modalities=modality.names)

@@ -133,8 +133,24 @@ _TISSUE: tuple[str, ...] = (
     "pt2",
     "pt3",
     "hyperplasia. no evidence",
+    "transurethral resection",
+    "urothelial carcinoma",
 )
-_IMAGES: tuple[str, ...] = ("rads", "likert", " t2", "dwi", "adc", "diffusion", "restrict", "enhanc", "mri", "signal", "vol", "intens", "psa")
+_IMAGES: tuple[str, ...] = (
+    "rads",
+    "likert",
+    " t2",
+    "dwi",
+    "adc",
+    "diffusion",
+    "restrict",
+    "enhanc",
+    "mri",
+    "signal",
+    "vol",
+    "intens",
+    "psa",
+)
 _IMAGES += ("vesicles are", "vesicles clear", "vesicles normal", "no epe", "no adenopathy", "no nodes", "no lymph")
 _PATTERNS = re.compile(r"[345]\s?\+\s?[345]\b")
 

@@ -93,7 +93,10 @@ def read_exam_table(view: View) -> dict[str, ExamReading]:
 
 def _by_trust(clauses: Sequence[Clause]) -> list[tuple[int, Clause]]:
     """Findings and impression before the clinical field, which may quote an earlier ultrasound."""
-    ranked = [(-20 if clause.role is Role.ADDENDUM else 0 if clause.role in READ_ROLES else 4 if clause.role is Role.CLINICAL else 2, clause) for clause in clauses]
+    ranked = [
+        (-20 if clause.role is Role.ADDENDUM else 0 if clause.role in READ_ROLES else 4 if clause.role is Role.CLINICAL else 2, clause)
+        for clause in clauses
+    ]
     return sorted(ranked, key=lambda pair: (pair[0], pair[1].start))
 
 
@@ -131,7 +134,12 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
 def _corrected_points(lower: str, clause: Clause, quantity: Quantity) -> int:
     """ "The volume was misprinted; 41 mL is correct" in an addendum."""
     cut = lower[clause.start : clause.end]
-    if clause.role is not Role.ADDENDUM or not 5 <= quantity.value <= 900 or _NOT_GLAND.search(cut) or is_prior(lower, quantity.start, quantity.end):
+    if (
+        clause.role is not Role.ADDENDUM
+        or not 5 <= quantity.value <= 900
+        or _NOT_GLAND.search(cut)
+        or is_prior(lower, quantity.start, quantity.end)
+    ):
         return 0
     return 4 if _VOLUME_WORD.search(cut) else 0
 

@@ -80,7 +80,8 @@ def _is_category_asserted(cut: str, start: int, end: int, value: int) -> bool:
 
 _LOW_STATED = re.compile(
     r"(?:\b(?:scored?|given|assigned|graded|rated|classified|categori[sz]ed|overall|therefore|hence|thus|so|giving|category|score|exam(?:ination)?"
-    r"|corresponding|consistent|equivalent|equates?|with|in keeping|this (?:is|was)|i\.?e\.?)|[=-])(?: (?:as|is|was|to|a|an|with|been|it|in|line|of))*\s*$"
+    r"|corresponding|consistent|equivalent|equates?|with|in keeping|this (?:is|was)|i\.?e\.?)|[=-])(?: (?:as|is|was|to|a|an|with|been"
+    r"|it|in|line|of))*\s*$"
 )
 """What leads to the exam's low category in a sentence that finds no lesion: "no lesion is seen and has been scored PI-RADS 2"."""
 _OVERALL_BEFORE = re.compile(
@@ -230,6 +231,8 @@ def place_tokens(clause: Clause, view: View) -> list[LocationToken]:
         if token.values == ("SV",) and not (_IN_VESICLE.search(lead) and len(tokens) <= 3):
             if kept and kept[-1].attribute == "side" and token.start - kept[-1].end <= 2:
                 kept.pop()
+            continue
+        if token.attribute == "position" and token.values == ("anterior",) and any(other.values == ("AFS",) for other in kept):
             continue
         if token.values == ("midline",) and has_side and _CROSSING.search(lead):
             continue

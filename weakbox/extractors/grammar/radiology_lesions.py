@@ -22,7 +22,8 @@ from weakbox.extractors.grammar.radiology_tables import (
 from weakbox.extractors.grammar.radiology_units import Clause, Role, View
 
 _EMPTY_LABEL = re.compile(
-    r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:(?:now )?(?:resolved|disappeared|no longer (?:seen|visible|present|identified|found))\b|none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
+    r"\s*(?:\([^)]{0,30}\)\s*)?[:=\-]*\s*(?:(?:now )?(?:resolved|disappeared|no longer (?:seen|visible|present|identified|found))\b"
+    r"|none\b|n/?a\b|not applicable|no\b(?! (?:longer|change|significant|epe|definite|"
     r"evidence))|nil\b|_{2,}|\[\s*\]|not (?:seen|identified|present|applicable)|x{3,}|-+\s*$|absent\b|$)"
 )
 _ANCHOR = re.compile(

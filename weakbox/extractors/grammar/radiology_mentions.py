@@ -62,8 +62,10 @@ _THRESHOLD = re.compile(r"[<>]|at least|less than|greater than")
 _OF_SEQUENCE = re.compile(r"\b(?:t2\w*|dwi|adc|dce)(?:[- ]weighted)?(?: imaging)?\s*:?\s*$")
 _UPGRADE = re.compile(rf"(?:up|down)graded?\s+from\s+(?:{RADS}\s*)?(?P<old>[1-5])\s+to\s+(?:a\s+)?(?:{RADS}\s*)?(?P<value>[1-5])(?!\d)")
 _CHANGED_TO = re.compile(
-    r"(?:rads|categor(?:y|isation))\b(?! [1-5])(?:(?!\bt2\b|\bdwi\b|[.;\n]).){1,70}?\b(?:changed|revised|amended|corrected|upgraded|downgraded|raised|lowered"
-    r"|should (?:read|be)|(?:is|are) now)\b(?: from (?:pi-?rads )?[1-5])?(?: to| as)?(?: be)?(?: a)?\s+(?:pi-?rads\s+)?(?:category |score )?(?P<value>[1-5])"
+    r"(?:rads|categor(?:y|isation))\b(?! [1-5])(?:(?!\bt2\b|\bdwi\b|[.;\n]).){1,70}?\b(?:changed|revised|amended|corrected|upgraded"
+    r"|downgraded|raised|lowered"
+    r"|should (?:read|be)|(?:is|are) now)\b(?: from (?:pi-?rads )?[1-5])?(?: to| as)?(?: be)?(?: a)?\s+(?:pi-?rads\s+)?(?:category "
+    r"|score )?(?P<value>[1-5])"
     r"(?!\d|\s?(?:mm|cm)|[.,]\d)"
 )
 """"The PI-RADS category of the right lesion is changed to 4"."""
@@ -73,7 +75,10 @@ _PLAIN_KEY = re.compile(
     r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|\bp-?r(?=\s?[:=]?\s?[1-5]\b)|score[sd]?)(?=[\s:=-])"
 )
 _PLAIN_LEAD = re.compile(r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|mpmri|highest|total|level of)\s+)+$")
-_SHORT_CATEGORY = re.compile(r"(?<![\w/.-])p(?:r-?(?P<value>[1-5])|(?P<short>[2-5]))(?=\s*(?:[.,;)\n]|$)|\s+(?:\d\)|se\b|ser\b|im\b|series|image))")
+_SHORT_CATEGORY = re.compile(
+    r"(?<![\w/.-])p(?:r-?(?P<value>[1-5])|(?P<short>[2-5]))(?=\s*(?:[.,;)\n]|$)|\s+(?:\d\)|se\b|ser\b|im\b"
+    r"|series|image))"
+)
 """"PR4", and "P4" at the end of its phrase."""
 _BARE_LEAD = re.compile(r"(?:^|[.,;:(\n]\s?|\)\s|give this a |overall )$")
 _PLAIN_VALUE = re.compile(
@@ -100,7 +105,8 @@ _LIKERT_SYSTEM = re.compile(
 _VERSION_AFTER = re.compile(
     rf"{RADS}(?:_(?=version))?(?:\s*[(,:=]?\s*(?:scoring|assessment|classification|guidelines?|system|criteria|document|lexicon|category"
     rf"|according to|as per|per|"
-    r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|retained|used|applied|[1-5](?= (?:according|per|as|using|based|\(v))))*[,:=]?\s*[(\[]?\s*"
+    r"using|based on|the|acr|esur|reporting|and data|standards?|x|score|retained|used|applied|[1-5](?= (?:according|per|as|using"
+    r"|based|\(v))))*[,:=]?\s*[(\[]?\s*"
     r"(?:v(?:ersion|er|\.)?\s*[.=:]?\s*(?P<a>2\.1|2\.0|2|1\.0|1)(?!\.?\d)|(?P<b>2\.1|2\.0|1\.0)(?!\d))"
 )
 _VERSION_BEFORE = re.compile(r"\bv(?:ersion|\.)?\s*\.?\s*(?P<c>2\.1|2\.0|2|1)\s+(?:of\s+)?(?:the\s+)?$")
@@ -322,7 +328,8 @@ _TRIPLE = re.compile(
 _DCE_SCORE = re.compile(
     r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
     r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+|-ve))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|p-?[ir]|likert))|yes\b"
+    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|p-?[ir]"
+    r"|likert))|yes\b"
     r"|no\b(?!\s+\w)|"
     r"present\b|absent\b|none\b)"
 )

@@ -222,7 +222,8 @@ def _retract(lesions: list[Draft], clauses: Sequence[Clause], view: View) -> lis
 
 
 _MOVED = re.compile(
-    r"\b(?:should (?:read|be|have (?:read|been)|state)|(?:is|lies|was)(?: in fact| actually| in reality)? (?:in|on|at|located|within)|belongs)\b"
+    r"\b(?:should (?:read|be|have (?:read|been)|state)|(?:is|lies|was)(?: in fact| actually| in reality)? (?:in|on|at|located|within)"
+    r"|belongs)\b"
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 _PRIOR_BEFORE = re.compile(
-    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old|outside(?=\s*$| (?:read|report|scor|categ|inter|radiol|call"
+    r"(?:\b(?:previous(?:ly)?|formerly|prior(?:ly)?|earlier|initially|originally|last (?:mri|exam|study)|old|outside(?=\s*$| (?:read"
+    r"|report|scor|categ|inter|radiol|call"
     r"|as\b|pi|likert))|externally)\b(?:[\s:=(,]|\b(?:a|there|"
     r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
     r"category|"
@@ -15,7 +17,11 @@ _PRIOR_BEFORE = re.compile(
     r"the\s+)?(?:prior\s+|previous\s+)?|\b(?:from|versus|vs\.?)\s*(?:pi-?rads\s*)?|\((?:in\s+)?(?:19|20)\d\d\s*:\s*|\bin (?:19|"
     r"20)\d\d\b[,:]?\s*(?:(?:it )?(?:was|were|measured|measuring)\s*|there was\s*)?(?:an?\s+)?|"
     r"\b(?:upgraded|downgraded|increased|decreased|changed) from\s*"
-    r"|\((?:previously|prior|was|formerly|before|earlier|in (?:19|20)\d\d)\b[^()]{0,60})$"
+    r"|\((?:previously|prior|was|formerly|before|earlier|in (?:19|20)\d\d)\b[^()]{0,60}"
+    r"|\b(?:(?:earlier|original|previous|first|initial|preliminary|prior) (?:report|version|reading|interpretation)"
+    r"|report issued earlier)\b"
+    r"(?:(?!\b(?:now|is|today|current|measures)\b|[.;:\n]).){0,55}\b(?:was|were|as|a|an)\b(?: scored?| called| given| reported"
+    r"| graded| categori[sz]ed)?(?: as| a)?\s*)$"
 )
 _PRIOR_GATE = (
     "pr",
@@ -42,7 +48,8 @@ _PRIOR_GATE = (
 """Without one of these nothing before a value says that it is of an earlier exam."""
 _PRIOR_AFTER = re.compile(
     r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
-    r"last)\b|in (?:19|20)\d\d\b|on prior|outside\b(?! (?:the )?(?:prostate|gland|capsule))|externally|elsewhere|by the (?:outside|referring)|in the (?:outside|referring)|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
+    r"last)\b|in (?:19|20)\d\d\b|on prior|outside\b(?! (?:the )?(?:prostate|gland|capsule))|externally|elsewhere|by the (?:outside"
+    r"|referring)|in the (?:outside|referring)|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
     r"\bscore))(?!\W{0,3}\d)"
 )
 
@@ -55,6 +62,7 @@ def is_prior(lower: str, start: int, end: int) -> bool:
 
 
 _NO_LONGER = re.compile(
+    r"\b(?:now|today|currently) (?:not (?:seen|visible|identified|appreciated|present)|absent|resolved|gone)\b|"
     r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
     r"identified|appreciated) (?:today|currently|on (?:the |today's )?(?:current|today|present))|"
     r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
@@ -63,8 +71,10 @@ _NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regresse
 _PRIOR_UNIT = re.compile(
     r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
     r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
-    r"biops)|previously(?:,| there (?:was|were)\b| (?!described|noted|seen|reported|identified|known|biopsied|demonstrated|mentioned|documented|visuali[sz]ed|described|treated"
-    r"|detected|suspected|called|labell?ed|scored|characteri[sz]ed|the\b))|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from |dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
+    r"biops)|previously(?:,| there (?:was|were)\b| (?!described|noted|seen|reported|identified|known|biopsied|demonstrated|mentioned"
+    r"|documented|visuali[sz]ed|described|treated"
+    r"|detected|suspected|called|labell?ed|scored|characteri[sz]ed|the\b))|history of|prior:|in (?:19|20)\d\d,|mri (?:of |from "
+    r"|dated )?(?:\d{1,2}[/.-])*(?:19|20)\d\d)"
 )
 _STILL = re.compile(
     r"\b(?:unchanged|stable|again|persist\w*|still|now|similar|remains?|increased|decreased|smaller|larger|grown|today|current\w*|"
@@ -102,17 +112,22 @@ DISPROVED = re.compile(
     r"\bdoes not (?:represent|constitute|correspond to) (?:a|an|any) (?:\w+ ){0,2}(?:lesion|focus|abnormality|target|tumou?r)|"
     r"\b(?:should|to) be (?:disregarded|removed|deleted|ignored)|\b(?:withdrawn|retracted|entered in error|described in error)\b|"
     r"\b(?:is|was|represents?|correspond(?:s|ing) to|reflects?)(?: now)?(?: considered)?(?: to be)? (?:a |an |the )?(?:normal"
-    r"|(?:biopsy )?ha?emorrhage|artefact|artifact|\w+ \w+ normal)\b|\b(?:called|described as|labell?ed|reported as) (?:lesion|target|roi)\b[^.;]{0,40}"
-    r"\b(?:is|represents|was) (?:a |an |the )?(?:\w+ ){0,2}?(?:benign|bph|normal|hyperplas\w+|stromal|artefact|artifact|ha?emorrhage|scar|cyst)\b"
+    r"|(?:biopsy )?ha?emorrhage|artefact|artifact|\w+ \w+ normal)\b|\b(?:called|described as|labell?ed|reported as) (?:lesion|target"
+    r"|roi)\b[^.;]{0,40}"
+    r"\b(?:is|represents|was) (?:a |an |the )?(?:\w+ ){0,2}?(?:benign|bph|normal|hyperplas\w+|stromal|artefact|artifact|ha?emorrhage"
+    r"|scar|cyst)\b"
 )
 """Says of a lesion that it is none."""
 _QUOTED_REPORT = re.compile(
-    r"^[ \t=*_#<\[(-]*(?:the )?(?:outside|external|referring|original|initial|local|first|requesting|peripheral|received)\b[^\n:.]{0,40}?"
-    r"\b(?:interpretation|report|read(?:ing)?|impression|findings|opinion|conclusion|summary|result)s?\b[^\n:.]{0,40}(?::|$)",
+    r"^[ \t=*_#<\[(-]*(?:the )?(?:(?P<other>outside|external|referring|requesting)|original|initial|first|(?:local"
+    r"|peripheral) hospital'?s?)\b[^\n:.]{0,40}?"
+    r"\b(?:interpretation|report|read(?:ing)?|impression|findings|opinion|conclusion|summary|result)s?\b[^\n:.]{0,40}(?::|$)"
+    r"|^[ \t]*(?:interpretation|report|impression|findings|conclusion) \((?:outside|external|referring)[^)\n]{0,30}\)[ \t]*:",
     re.MULTILINE,
 )
 _OWN_REPORT = re.compile(
-    r"^[ \t=*_#<\[(-]*(?:our|this|current|today'?s?|review(?:er)?(?:'?s)?|second|expert|over-?read|re-?read|re-?interpretation|re-?review|in-?house|my|present"
+    r"^[ \t=*_#<\[(-]*(?:our|this|current|today'?s?|review(?:er)?(?:'?s)?|second|expert|over-?read|re-?read|re-?interpretation"
+    r"|re-?review|in-?house|my|present"
     r"|independent|consult\w*|tertiary|institutional|mdt|local)\b[^\n.]{0,70}?(?::|$)",
     re.MULTILINE,
 )
@@ -123,19 +138,28 @@ def quoted_reports(lower: str) -> list[tuple[int, int]]:
     """The stretches where a review quotes the report of another house: from its line to the review's own, or the end of its paragraph."""
     if not any(word in lower for word in _QUOTED_GATE):
         return []
+    quotes = list(_QUOTED_REPORT.finditer(lower))
+    own_starts = [match.start() for match in _OWN_REPORT.finditer(lower)] if quotes else []
+    gaps = [match.start() for match in _GAP.finditer(lower)] if quotes else []
     spans: list[tuple[int, int]] = []
-    for match in _QUOTED_REPORT.finditer(lower):
+    for match in quotes:
         if spans and match.start() < spans[-1][1]:
             continue
-        own = _OWN_REPORT.search(lower, match.end())
-        end = own.start() if own is not None else lower.find("\n\n", match.end() + 1)
-        if end < 0:
-            break
-        spans.append((match.start(), end))
+        end = _first_from(own_starts, match.end()) or (_first_from(gaps, match.end() + 1) if match["other"] else None)
+        if end is not None:
+            spans.append((match.start(), end))
     return spans
 
 
-_QUOTED_GATE = ("outside", "external", "referring", "original", "initial", "local", "requesting", "peripheral", "received")
+_GAP = re.compile(r"\n\n")
+
+
+def _first_from(starts: list[int], position: int) -> int | None:
+    index = bisect_left(starts, position)
+    return starts[index] if index < len(starts) else None
+
+
+_QUOTED_GATE = ("outside", "external", "referring", "original", "initial", "local", "requesting", "first")
 
 
 def prior_report(lower: str) -> tuple[int, int] | None:

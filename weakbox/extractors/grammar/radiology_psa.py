@@ -22,7 +22,8 @@ _NUMBER = re.compile(
 )
 _STOP = re.compile(
     r"\n\s*\n|\bpsa[- ]?(?:d|density|velocity|doubling)\b|\bpsad\b|\bdensity\b|\bfree\b|\bdoubling\b|\bvelocity\b|\bgleason\b|\bgs\b|"
-    r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?!(?:latest|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]{0,15}\d)(?:[a-z]|$)|\bratio\b|"
+    r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?!(?:latest"
+    r"|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]{0,15}\d)(?:[a-z]|$)|\bratio\b|"
     r"\blesion|\bcores?\b|\bgrade\b|\bisup\b|\bfamily\b|\bdre\b|\blikert\b|\bcorrected\b|\bfinasteride\b|\btreated\b|\bgland\b"
 )
 _REACH = 130
@@ -50,7 +51,8 @@ _THEN_BEFORE = re.compile(
 )
 _THEN_AFTER = re.compile(
     r"\s*(?:ng/ml|ug/l)?\s*[(,]?\s*(?:(?:on|in|of)\s+[\[<(*{]*[a-z\d_./*-]{1,14}[\])>*}]*\s*,?\s*)?(?:at diagnosis|last year"
-    r"|(?:a|an|two|three|four|five|six|one|\d+) (?:months?|years?|weeks?) (?:ago|earlier|before|prior|previously)|previously|prior(?! (?:bx|biops|mri|trus|neg|rp\b|turp|stud|exam|treat|mp))|"
+    r"|(?:a|an|two|three|four|five|six|one|\d+) (?:months?|years?|weeks?) (?:ago|earlier|before|prior|previously)|previously"
+    r"|prior(?! (?:bx|biops|mri|trus|neg|rp\b|turp|stud|exam|treat|mp))|"
     r"before\b|pre-?(?:treatment|biopsy|op)|at (?:that|the) time|at presentation|initially)(?!\s*(?:was|were|:|of|at|=)?\s*[(]?\d)"
 )
 _JOINT = re.compile(
@@ -120,7 +122,11 @@ def _run_readings(lower: str, start: int, after: int, end: int, run: int) -> lis
     kept: list[re.Match[str]] = numbers[:1]
     for before, number in itertools.pairwise(numbers):
         between = _DATE.sub(" ", lower[before.end("unit") if before["unit"] else before.end("value") : number.start("value")])
-        if not _JOINT.match(between) and not _NEXT_SENTENCE.match(between) and not any(before.end() <= date.start() < number.start() for date in dates):
+        if (
+            not _JOINT.match(between)
+            and not _NEXT_SENTENCE.match(between)
+            and not any(before.end() <= date.start() < number.start() for date in dates)
+        ):
             break
         if not (number["unit"] or "." in number["value"] or "," in number["value"] or _is_plain_series(lower, before, number, dates)):
             break
@@ -237,7 +243,8 @@ def _candidate(reading: _Reading) -> Candidate:
 
 
 _DENSITY = re.compile(
-    r"(?:psa[- ]?d(?:ensity|ens)?\b|psa density\b|density of psa\b|densit[eé] (?:de |du |d')?(?:l')?(?:psa|aps)\b|psa dens\.?|density\b(?=\s*(?:of |is |was |=|:|\()?\s*0[.,]))"
+    r"(?:psa[- ]?d(?:ensity|ens)?\b|psa density\b|density of psa\b|densit[eé] (?:de |du |d')?(?:l')?(?:psa|aps)\b|psa dens\.?"
+    r"|density\b(?=\s*(?:of |is |was |=|:|\()?\s*0[.,]))"
     r"(?:\s*\(psad?\))?"
     r"(?P<gap>[^\n;]{0,45}?)(?<![\w.,])(?P<operator>[<>~]\s?)?(?P<value>[0-4]?[.,]\d{1,3}|"
     r"[0-4](?![\d/.,]))(?!\d|[.,]\d)(?P<unit>\s?ng\s?/\s?ml(?:\s?/\s?(?:cc|ml|cm3|g)|2|\^2)?)?"

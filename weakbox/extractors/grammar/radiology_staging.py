@@ -20,14 +20,16 @@ _ABSENT = re.compile(
     r"seen|identified|suspected|present|evident|visuali[sz]ed|visible|demonstrated|detected|appreciated)|non-?enlarged|unremarkable|"
     r"\bfree\b|preserved|"
     r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|(?:does"
-    r"|do|did) not(?:\W*$| (?:clearly |definitely |appear to )\W*$)|(?:does|do|did) not (?:see|identify|find|detect|show|demonstrate|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
+    r"|do|did) not(?:\W*$| (?:clearly |definitely |appear to )\W*$)|(?:does|do|did) not (?:see|identify|find|detect|show|demonstrate"
+    r"|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
     r"absence|respected|maintained|spared|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
 )
 _SUSPECTED = re.compile(
     r"\b(?:possib\w+|questionable|equivocal|worrisome|cannot be (?:entirely |completely |fully )?(?:excluded|ruled out)|can ?not "
     r"(?:be )?(?:entirely |completely )?(?:exclude|rule out|excluded)|could not be excluded|not (?:be )?(?:entirely |completely "
     r")?excluded|suspicious|suspected|(?<!low )suspicion|"
-    r"concerning|concern\b|suspects?\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? |due to )*(?:bone island|enosto"
+    r"concerning|concern\b|suspects?\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? "
+    r"|due to )*(?:bone island|enosto"
     r"|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
     r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal|grade 1|grade 2|irregular\w*|"
     r"bulg\w+|obscur\w+|query|\?)|(?<![\w?])\?(?=\s?\w|$)"
@@ -71,7 +73,10 @@ _DIRECT = re.compile(
     r"right)\b))"
 )
 """A form's answer right behind the field's name decides: "EPE: Yes - right mid, irregular bulge"."""
-_WITH_SIGN = re.compile(r"(?:(?P<present>\+(?:ve\b)?)|(?P<absent>-(?:ve\b)?))(?=\s*(?:[,;.|)\n]|$)|\s+[a-z]{2,6}(?: [a-z]{2,6})?[+-](?:\s|$))")
+_WITH_SIGN = re.compile(
+    r"(?:(?P<present>\+(?:ve\b)?)|(?P<absent>-(?:ve\b)?))(?=\s*(?:[,;.|)\n]|$)"
+    r"|\s+[a-z]{2,6}(?: [a-z]{2,6})?[+-](?:\s|$))"
+)
 """"ECE+ SVI- LN-"."""
 _AT_FIELD = re.compile(r"(?:^|[.,;|\n•*-]|\s{2})\s*(?:(?:any|left|right|lt|rt|bilateral|both|the)\s+)?$")
 _SEVERITY = {"absent": 0, "suspected": 1, "present": 2}
@@ -234,7 +239,9 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
     for stop in _STOP.finditer(lower, before_from, target.start):
         before_from = stop.end()
     direct = _WITH_SIGN.match(lower, target.end) or _DIRECT.match(lower, target.end, after_to)
-    if direct is not None and (direct.lastgroup != "absent" or direct.re is _WITH_SIGN or _AT_FIELD.search(lower[before_from : target.start])):
+    if direct is not None and (
+        direct.lastgroup != "absent" or direct.re is _WITH_SIGN or _AT_FIELD.search(lower[before_from : target.start])
+    ):
         value = direct.lastgroup or ""
         return None if value == "open" else _Status(value, direct.start(value), direct.end(value), False)
     first, last = target.end, after_to

@@ -81,7 +81,8 @@ _FIELD_ROW = re.compile(
     r"^[ \t]*\|?[ \t]*(?P<key>[a-z][a-z0-9 /&().,'-]{0,40}?)[ \t]*(?P<bar>\|)[ \t]*(?P<value>[^|\n]{1,80}?)[ \t]*\|?[ \t]*$", re.MULTILINE
 )
 _FIELD_KEY = re.compile(
-    r"(?:overall |final |max(?:imum)? |total |latest |regional |pelvic |prostate |gland |whole gland )*(?:psa\b|psad\b|gland|prostate|volume|vol\b|pi-?rads|t2|dwi"
+    r"(?:overall |final |max(?:imum)? |total |latest |regional |pelvic |prostate |gland |whole gland )*(?:psa\b|psad\b|gland|prostate"
+    r"|volume|vol\b|pi-?rads|t2|dwi"
     r"|adc|dce|sector|location|site|size|dimension|diameter|zone|side|level|laterality|position|epe|ece|svi?s?\b|seminal|nodes?\b|lymph|bones?\b|osseous"
     r"|extra-?(?:prostatic|capsular)|likert|version|category|score|series|image|capsule|likert|neurovascular|nvb|overall|density)"
 )

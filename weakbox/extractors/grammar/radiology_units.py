@@ -475,7 +475,9 @@ def _cuts(unit: Clause, view: View) -> list[int]:
 
 def _scores(unit: Clause, view: View) -> list[Mention]:
     found = (
-        view.categories.within(unit.start, unit.end) or view.likerts.within(unit.start, unit.end) or view.plains.within(unit.start, unit.end)
+        view.categories.within(unit.start, unit.end)
+        or view.likerts.within(unit.start, unit.end)
+        or view.plains.within(unit.start, unit.end)
     )
     return [mention for mention in found if not is_prior(view.text.lower, mention.start, mention.end)]
 

@@ -111,9 +111,9 @@ _HEADERS = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.SPECIMEN_LIST, Role.FREE, Role.G
 
 
 def with_header_places(
-    reader: Reader, specimens: list[Facts], are_nodes: Sequence[bool], passages: Sequence[Passage], stretches: Sequence[Stretch]
+    reader: Reader, specimens: list[Facts], are_apart: Sequence[bool], passages: Sequence[Passage], stretches: Sequence[Stretch]
 ) -> list[Facts]:
-    """A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
+    """Places of a header; of nodes and margins (``are_apart``) only the side. A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
     if not specimens or not any("diagnosis" in facts for facts in specimens):
         return specimens
     if len(specimens) == 1:
@@ -129,9 +129,59 @@ def with_header_places(
         stated = {facts[name].value for facts in specimens if name in facts}
         if head is not None and stated <= ({head.value} if name == "side" else set()):
             specimens = [
-                facts if is_node and name != "side" else {name: head, **facts} for facts, is_node in zip(specimens, are_nodes, strict=True)
+                facts if is_apart and name != "side" else {name: head, **facts}
+                for facts, is_apart in zip(specimens, are_apart, strict=True)
             ]
     return specimens
+
+
+_ALL_OF_A_SIDE = re.compile(
+    r"\b(?:all|both|each|every)\b[^.\n]{0,30}\b(?:specimens?|parts?|samples?|containers?)\b[^.]{0,40}?\b(?P<side>left|right)\b"
+)
+
+
+def with_corrected_side(reader: Reader, specimens: list[Facts], stretches: Sequence[Stretch]) -> list[Facts]:
+    """The side that an addendum gives to all specimens."""
+    for stretch in stretches:
+        match = _ALL_OF_A_SIDE.search(reader.lower, stretch.start, stretch.end) if stretch.role in _LATER else None
+        if match is not None:
+            side = Fact(value=match["side"], spans=(match.span("side"),), confidence=0.9, rule="correction", flags=("superseded",))
+            specimens = [{**facts, "side": side} for facts in specimens]
+    return specimens
+
+
+_LATER = (Role.AMENDMENT, Role.ADDENDUM)
+
+
+def without_cancelled(reader: Reader, entries: list[Entry]) -> list[Entry]:
+    """The entries without those that a list alone names, as not taken."""
+    return [entry for entry in entries if len(entries) == 1 or not _is_cancelled(reader, entry)]
+
+
+def _is_cancelled(reader: Reader, entry: Entry) -> bool:
+    is_listed = all(role in (Role.SPECIMEN_LIST, Role.FREE) for role, _, _ in entry.readings)
+    if not is_listed or "diagnosis" in entry.facts:
+        return False
+    end = reader.lower.find("\n\n", entry.position)
+    return _NOT_TAKEN.search(reader.lower, entry.position, min(entry.position + 160, end if end >= 0 else len(reader.lower))) is not None
+
+
+def with_lone_label(reader: Reader, entries: list[Entry], passages: Sequence[Passage]) -> list[Entry]:
+    """The label of a lone specimen, where the passages call just one with a noun ("JAR 1  Left breast")."""
+    if len(entries) != 1 or entries[0].label is not None:
+        return entries
+    found = {m["id"]: m.span("id") for passage in passages for m in _LONE_LABEL.finditer(reader.text, passage.start, passage.end)}
+    if len(found) == 1:
+        written, span = next(iter(found.items()))
+        entries[0].label = Fact(value=written, spans=(span,), confidence=0.85, rule="lone_label")
+    return entries
+
+
+_LONE_LABEL = re.compile(
+    r"(?:^|(?<=\n)|(?<=  ))[ \t]*(?i:specimen|part|preparation|jar|pot|container|sample)[ \t]+#?(?P<id>[A-H]|\d{1,2}|[IVX]{1,4})"
+    r"(?=[ \t]*[:)-]|\.[ ]|[ ]{2,}|[ ]+(?i:left|right|breast)\b)"
+)
+_NOT_TAKEN = re.compile(r"\bnot (?:taken|sampled|biopsied|performed|done)\b|\b(?:cancell?ed|abandoned)\b")
 
 
 def _only_place(reader: Reader, stretches: Sequence[Stretch], name: str) -> Fact | None:

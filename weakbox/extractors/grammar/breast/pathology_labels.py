@@ -39,7 +39,7 @@ _SITE_FOLLOWS = re.compile(
     r"|[RL]\b)"
 )
 _LONGEST_HEAD = 70
-_MEASURE = re.compile(r"\s?(?:x|\*|by|mm|cm|g|gm|gms|grams?|%|/)\s?(?![A-Za-z])")
+_MEASURE = re.compile(r"\s?(?:x|\*|by|mm|cm|g|gm|gms|grams?|%|/)\s?(?![A-Za-z])", re.IGNORECASE)
 """What makes a number after "specimen" a measurement ("Specimen 22 x 16 cm")."""
 
 

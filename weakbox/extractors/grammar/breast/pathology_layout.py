@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from weakbox.extractors.grammar.breast.pathology_blocks import Block
 from weakbox.extractors.grammar.breast.pathology_labels import find_labels
@@ -111,7 +112,11 @@ def _is_code(lower: str, label: Label) -> bool:
 
 
 def _has_site(lower: str, label: Label) -> bool:
-    head = lower[label.body : label.body + _HEAD].lstrip().split("\n")[0]
+    return _is_place_of_tissue(lower[label.body : label.body + _HEAD].lstrip().partition("\n")[0])
+
+
+@lru_cache(maxsize=1024)
+def _is_place_of_tissue(head: str) -> bool:
     return (
         choice("specimens", "tissue").search(head) is not None
         or choice("specimens", "procedure").search(head) is not None
@@ -239,6 +244,7 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n[ \t]*(?=\S)")
 _OF_OTHERS = re.compile(
     r"[^\n:]{0,60}\b(?:immuno\w*|ihc|receptors?|markers?|biomarkers?|her-?2|fish|hormone|previous|prior|earlier|radiolog\w*|concordan\w*"
     r"|correlation|stage|staging|synoptic|summary|comment|note|addend\w*|supplement\w*|reports?)\b"
+    r"|(?:classif\w*|categor\w*|codes?|opinion)[ \t]*:[ \t]*\(?(?:[a-h]|\d{1,2}|[ivx]{1,4})[,:)=. ]"
 )
 
 

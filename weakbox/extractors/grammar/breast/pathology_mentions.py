@@ -84,7 +84,7 @@ def _continues(lower: str, run: Sequence[Hit], hit: Hit) -> bool:
     if len(gap) > _LONGEST_GAP or "\n\n" in gap or _GAP.fullmatch(gap) is None:
         return False
     is_complete = any(part.label == "head" for part in run) and any(part.label.startswith(("behaviour", "type:")) for part in run)
-    return not ("\n" in gap and is_complete)
+    return not ("\n" in gap and is_complete) or (hit.label == "behaviour:in_situ" and not gap.strip())
 
 
 def _carcinomas(lower: str, run: Sequence[Hit]) -> list[Mention]:
@@ -224,19 +224,20 @@ def _asserted(lower: str, mention: Mention) -> Mention | None:
     """The mention as its sentence asserts it; None where it says nothing of this specimen now."""
     before = lower[max(0, mention.start - _WINDOW) : mention.start]
     after = lower[mention.end : mention.end + 90]
-    if _UNTICKED.search(before) or _PRIOR_BEFORE.search(before) or (mention.is_generic and _QUESTION.match(after)):
+    if _UNTICKED.search(before) or _PRIOR_BEFORE.search(before.rpartition("\n")[2]) or (mention.is_generic and _QUESTION.match(after)):
         return None
     if mention.diagnosis == "insufficient" or _TICKED.search(before):
         return mention
     if mention.histology == "phyllodes" and (_UNCERTAIN_BEFORE.search(before) or _UNCERTAIN_AFTER.match(after)):
         return None
-    negation = _negation(before, lower[mention.start : mention.end], after)
+    line = before.rpartition("\n")[2]
+    negation = _negation(line, lower[mention.start : mention.end], after)
     if mention.diagnosis == "benign":
         if words_of(lower, mention) == "negative" and _STAIN_BEFORE.search(before):
             return None
         is_denied = negation is not None and not mention.is_generic and len(negation) <= _CLOSE and "," not in negation
         return None if is_denied or (mention.is_generic and _is_not_benign(before)) else mention
-    if mention.diagnosis == "malignant" and _UNCERTAIN_BEFORE.search(before) and (negation is None or len(negation) > _CLOSE):
+    if mention.diagnosis == "malignant" and _UNCERTAIN_BEFORE.search(line) and (negation is None or len(negation) > _CLOSE):
         return replace(mention, diagnosis=SUSPICIOUS, histology=None, is_generic=True)
     if negation is not None:
         is_residual = _RESIDUAL.search(negation) is not None

@@ -132,6 +132,16 @@ def _with_lines_above(lower: str, section: TextSection, start: int) -> int:
         if above <= section.start or ":" not in line or not line.strip():
             break
         start = above
+    return _with_label_above(lower, section, start)
+
+
+def _with_label_above(lower: str, section: TextSection, start: int) -> int:
+    """The start of the one label that a form stands below ("A. Left breast core"), where another follows in the form."""
+    above = max(section.start, lower.rfind("\n", section.start, max(section.start, start - 1)) + 1)
+    before = lower[section.start : above]
+    is_first = not before.strip() or before.endswith("\n\n")
+    if above < start and is_first and _LABEL_LINE.match(lower, above, start) and _LABEL_LINE.search(lower, start, section.end):
+        return above
     return start
 
 

@@ -15,13 +15,14 @@ from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
 _FORM = re.compile(
-    r"(?:^|(?<=\n))[ \t*_=#-]*(?P<heading>(?:synoptic\b[^\n]{0,90}|(?:microscopy\s*/\s*)?minimum data ?set\b[^\n]{0,50}"
+    r"\n[ \t*_=#-]*(?P<heading>(?:synoptic\b[^\n]{0,90}|(?:microscopy\s*/\s*)?minimum data ?set\b[^\n]{0,50}"
     r"|(?:rcpath\s+)?(?:data ?set|pro-?forma)\b[^\n]{0,50}"
     r"|(?:invasive (?:breast )?carcinoma|ductal carcinoma in situ|dcis|invasive carcinoma) of (?:the )?breast\s*[:(-][^\n]{0,60}"
     r"|(?:breast )?cancer (?:case |staging )?summary[^\n]{0,50}"
     r"|(?:breast )?tumou?r (?:summary|profile|synopsis)[^\n]{0,40}|cap (?:protocol|checklist|cancer)[^\n]{0,50}"
     r"|structured report[^\n]{0,40}))[ \t]*(?=\n|$)"
 )
+"""Matched, like the others here, in the text with a line break before it: a first letter that all share is found fast."""
 _STAYS_IN_FORM = (
     SectionKind.SPECIMEN_LIST,
     SectionKind.TECHNIQUE,
@@ -32,7 +33,7 @@ _STAYS_IN_FORM = (
     SectionKind.SYNOPTIC,
 )
 _ENDS_FORM = re.compile(r"microscop(?:y|ic description)|micro\b|macro|gross|histolog(?:y|ical) report")
-_WORN_HEADINGS = re.compile(r"(?:^|(?<=\n))[ \t]*(?P<words>[A-Z0-9l|]{4,14})(?=[ \t]*[:\n])")
+_WORN_HEADINGS = re.compile(r"\n[ \t]*(?P<words>[A-Z0-9l|]{4,14})(?=[ \t]*[:\n])")
 _LETTERS = str.maketrans("0l1|5", "OIIIS")
 _BY_WORD = {
     "SPECIMEN": SectionKind.SPECIMEN_LIST,
@@ -54,12 +55,14 @@ _BY_WORD = {
     "CLIN": SectionKind.CLINICAL_INFORMATION,
 }
 _SHORT_HEADINGS = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?P<words>hx|clin|phx|outcome|plan|microscopic exam(?:ination)?\s*/\s*diagnosis|referral|answer|reply"
+    r"\n[ \t]*(?P<words>hx|clin|phx|outcome|plan|microscopic exam(?:ination)?\s*/\s*diagnosis|referral|answer|reply"
     r"|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
+    r"|historia(?: cl[ií]nica)?|antecedentes|modified report|revised report|amended (?:report|diagnosis)|supplement(?:al|ary) diagnosis"
     r"|reason for amendment)[ \t]*:"
+    r"|\n[ \t]*(?P<both>(?:micro\w*|histolog\w*|macro\w*)(?: (?:description|examination))?[ ](?:and|&|with)[ ](?:final )?diagnos[ie]s)[ \t]*(?::|(?=\n))"
 )
 _DECORATED = re.compile(
-    r"(?:^|(?<=\n))[ \t]*(?:\[|[=*#<{~|_-]{1,6})[ \t]*(?:final |histo\w* |surgical |patholog\w* |summary of |clinical )*"
+    r"\n[ \t]*(?:\[|[=*#<{~|_-]{1,6})[ \t]*(?:final |histo\w* |surgical |patholog\w* |summary of |clinical )*"
     r"(?P<key>diagnos[ie]s|microscop|macroscop|gross|comment|histology|information|details|history|conclusion)"
     r"(?:ic|y)?(?: (?:description|examination|findings))?[ \t]*:?[ \t]*(?:\]|[=*#>}~|_-]{1,6})[ \t]*:?[ \t]*(?=\n|$)"
 )
@@ -91,6 +94,12 @@ _BY_SHORT = {
     "assessment": SectionKind.DIAGNOSIS,
     "pathological diagnosis": SectionKind.DIAGNOSIS,
     "final dx": SectionKind.DIAGNOSIS,
+    "modified report": SectionKind.ADDENDUM,
+    "revised report": SectionKind.ADDENDUM,
+    "amended report": SectionKind.ADDENDUM,
+    "amended diagnosis": SectionKind.ADDENDUM,
+    "supplemental diagnosis": SectionKind.ADDENDUM,
+    "supplementary diagnosis": SectionKind.ADDENDUM,
     "summary of diagnosis": SectionKind.DIAGNOSIS,
 }
 
@@ -132,15 +141,20 @@ def _without_labels(lower: str, sections: Sequence[TextSection]) -> list[TextSec
 def _with_worn_headings(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:
     """Cuts at headings that a scanner misread ("GR0SS", "DlAGNOSIS") and at short ones ("HX:")."""
     marks: list[tuple[int, int, SectionKind]] = []
-    for match in _WORN_HEADINGS.finditer(text.text):
+    padded = f"\n{text.lower}"
+    for match in _WORN_HEADINGS.finditer(f"\n{text.text}"):
         words = match["words"]
         kind = _BY_WORD.get(words.translate(_LETTERS))
         if (kind is not None and not words.isalpha()) or (kind is not None and any(letter.islower() for letter in words)):
             marks.append((match.start("words"), match.end(), kind))
-    for match in _DECORATED.finditer(text.lower):
-        marks.append((match.start(), match.end(), _BY_KEYWORD[match["key"]]))
-    for match in _SHORT_HEADINGS.finditer(text.lower):
-        marks.append((match.start("words"), match.end(), _BY_SHORT.get(match["words"], SectionKind.CLINICAL_INFORMATION)))
+    for match in _DECORATED.finditer(padded):
+        marks.append((match.start() + 1, match.end(), _BY_KEYWORD[match["key"]]))
+    for match in _SHORT_HEADINGS.finditer(padded):
+        if match["both"]:
+            marks.append((match.start("both"), match.end(), SectionKind.DIAGNOSIS))
+        else:
+            marks.append((match.start("words"), match.end(), _BY_SHORT.get(match["words"], SectionKind.CLINICAL_INFORMATION)))
+    marks = [(start - 1, end - 1, kind) for start, end, kind in marks]
     for section in sections:
         if section.kind is SectionKind.RECOMMENDATION:
             found = _MARKER_HEADINGS.finditer(text.lower, section.start, section.end)
@@ -167,7 +181,7 @@ def _cut_at(sections: Sequence[TextSection], marks: Sequence[tuple[int, int, Sec
 
 def _with_forms(text: Normalised, sections: Sequence[TextSection]) -> list[TextSection]:
     """A synoptic form runs to the next heading that is none of its own lines ("Specimen", "Procedure", "Histology")."""
-    forms = [match.span("heading") for match in _FORM.finditer(text.lower)]
+    forms = [(match.start("heading") - 1, match.end("heading") - 1) for match in _FORM.finditer(f"\n{text.lower}")]
     joined: list[TextSection] = []
     is_inside = False
     for section in sections:

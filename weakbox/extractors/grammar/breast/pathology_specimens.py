@@ -41,7 +41,7 @@ _NODE_COUNT = re.compile(
     r"|three|four|five|six|seven|eight|nine|ten)\b(?!\s*(?:mm|cm|%|/))"
 )
 _TOTAL_FIRST = re.compile(
-    r"\b(?:number|total|examined|removed|nodes)\b[^\n:]{0,20}/\s*(?:number )?(?:positive|involved|with metastas[ie]s)\s*[:=]?\s*\d{1,2}\s*/\s*"
+    r"\b[^\W\d_]{4,}[ ]*/\s*(?:number )?(?:positive|involved|with metastas[ie]s)\s*[:=]?\s*\d{1,2}\s*/\s*"
     r"(?P<positive>\d{1,2})"
 )
 """The count of the nodes before that of the positive ones: "Number / positive: 2 / 0"."""
@@ -53,7 +53,7 @@ _SHORT_SIDE = re.compile(
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
     r"|stereo\w*|uss?\b|u/s|mri)\b)"
-    r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
+    r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t|sin|dx|dxt))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
 )
 
 
@@ -130,7 +130,7 @@ class Reader:
         short = _SHORT_SIDE.search(self.text, start, end)
         name = "side" if short is None or short["side"] else "after"
         if short is not None and (not sides or short.start(name) < sides[0].start):
-            value = "left" if short[name][0] in "lL" else "right"
+            value = "left" if short[name][0] in "lLsS" else "right"
             facts["side"] = Fact(value=value, spans=(short.span(name),), confidence=0.93, rule="side")
             sides = []
         if sides:
@@ -173,6 +173,7 @@ class Entry:
     ordinals: tuple[int, ...]
     position: int
     is_node: bool = False
+    is_margin: bool = False
     heads: list[tuple[Passage, str]] = field(default_factory=list)
     """The headings that name it, with their passages."""
     readings: list[Reading] = field(default_factory=list)
@@ -189,12 +190,18 @@ class Entry:
 def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
     """One entry a specimen, in the order of the labels, or of the text where there are none."""
     nodes = _node_labels(reader, blocks)
+    margins = {block.label.ordinals for block in blocks if block.label and _MARGIN_HEAD.search(reader.lower[block.body : block.body + 60])}
     read = [(block, _read_block(reader, block, is_node=_is_node(reader, block, nodes))) for block in blocks]
     entries: list[Entry] = []
     for block, facts in sorted(read, key=lambda pair: (rank(pair[0].passage.role), pair[0].start)):
         heading = reader.lower[slice(*block.heading)] if block.heading else ""
         _place(entries, block, facts, (block.passage, heading), is_node=_is_node(reader, block, nodes))
+    for entry in entries:
+        entry.is_margin = entry.ordinals in margins
     return sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
+
+
+_MARGIN_HEAD = re.compile(r"^[^.\n]*\b(?:shav\w*|(?:new|additional|further|final|superior|inferior|medial|lateral|deep|anterior|posterior) margin|cavity)\b")
 
 
 def _node_labels(reader: Reader, blocks: Sequence[Block]) -> set[tuple[int, ...]]:
@@ -356,10 +363,12 @@ _REVIEWED = re.compile(r"diagnos|deeper|levels|additional sections|further secti
 
 
 def _is_graver(reader: Reader, known: Facts, facts: Facts, stretch: Stretch) -> bool:
-    """Whether an addendum reports an invasive carcinoma where there was none, found on looking again."""
+    """Whether an addendum reports an invasive carcinoma where there was none, or a named lesion of risk, found on looking again."""
     histology, diagnosis = known.get("histology", NOTHING).value, known.get("diagnosis", NOTHING).value
     is_less = diagnosis in ("benign", "high_risk", "insufficient") or histology == "dcis"
-    return is_less and _is_invasive(facts) and _REVIEWED.search(reader.lower, stretch.start, stretch.end) is not None
+    is_invasive = is_less and _is_invasive(facts)
+    is_risk = diagnosis == "benign" and bool(stretch.names) and facts.get("histology", NOTHING).rule == "high_risk"
+    return (is_invasive or is_risk) and _REVIEWED.search(reader.lower, stretch.start, stretch.end) is not None
 
 
 def _is_better_typed(typed: Fact, histology: Fact) -> bool:

@@ -92,7 +92,7 @@ _QUADRANT = re.compile(
     r"|(?P<central>(?<!outer )(?<!inner )(?<!upper )(?<!lower )central(?:ly)?(?=[ ,.;)]| in)(?= (?:breast|portion|part|"
     r"region|third|aspect|quadrant|area|left|right|location|zone|"
     r"to the)|"
-    r" in the (?:left|right)| within the|[,.;)]|$| at)(?! (?:zone of (?:echo|fat|enh)|depth))|"
+    r" in the (?:left|right|breast)| within the|[,.;)]|$| at)(?! (?:zone of (?:echo|fat|enh)|depth))|"
     r"(?:quadrant|region|breast|portion|part|zone) central(?:ly)?\b|mid-?central)"
     r")(?![a-z])"
 )
@@ -176,7 +176,8 @@ def _clocks_of(match: re.Match[str], lower: str) -> list[PlaceNumber]:
     if match["word"] is None and match["minute"] is None and (match["second_minute"] is None or not _THROUGH.match(match["range"])):
         return []
     if match["word"] is None and (
-        (match["minute"] or match["second_minute"]) not in _DIAL_MINUTES or _TIME_BEFORE.search(lower[max(0, match.start() - 24) : match.start()])
+        (match["minute"] or match["second_minute"]) not in _DIAL_MINUTES
+        or _TIME_BEFORE.search(lower[max(0, match.start() - 24) : match.start()])
     ):
         return []
     first = _hours(match["hour"], match["minute"] or match["half"])
@@ -218,7 +219,8 @@ _NIPPLE = re.compile(
     r"(?:above|below|inferior to|superior to|lateral to|medial to|deep to|behind|posterior to|cranial to|caudal to) (?:the )?(?:left |"
     r"right )?nipple|"
     r"nipple distance)"
-    r"|(?:(?<=o'clock )|(?<=:[03]0 ))(?P<slot>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)|(?:(?<=o'clock, )|(?<=:[03]0, ))(?P<slot_after_comma>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)"
+    r"|(?:(?<=o'clock )|(?<=:[03]0 ))(?P<slot>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)|"
+    r"(?:(?<=o'clock, )|(?<=:[03]0, ))(?P<slot_after_comma>\d{1,2}(?:[.,]\d)?)\s?cm(?=\s?:)"
     r"|(?P<cfn>\d{1,2}(?:[.,]\d)?)\s?c?m?\s?fn\b)"
     r"|\bn(?:\s?\+\s?|(?<=h n)|(?<=clock n)|(?<=:\d\d n))(?P<plus>\d{1,2}(?:[.,]\d)?)(?:\s?(?P<plus_unit>cm|mm))?(?![\d])"
     rf"|\b(?:nipple[- ]?(?:to[- ]?(?:lesion|mass)[- ]?)?distance|distance (?:from|to) (?:the )?nipple|distance nipple|(?:from|to|"

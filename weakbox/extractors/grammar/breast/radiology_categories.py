@@ -118,7 +118,8 @@ _UNREAL = re.compile(
 )
 _LEGEND_AFTER = re.compile(r"\s*[:=]")
 _GENERIC_AFTER = re.compile(
-    r"\s*(?:would|could|might|will) (?:be|apply|have)\b|\s*(?:lesions?|findings?|categor\w+) (?:are|have|carry|carries|is defined|"
+    r"\s*(?:would|could|might|will|may|can) (?:then )?(?:be|apply|have|follow)\b|"
+    r"\s*(?:lesions?|findings?|categor\w+) (?:are|have|carry|carries|is defined|"
     r"means)\b|\s*(?:or|and) (?:above|higher|greater)"
 )
 
@@ -153,7 +154,7 @@ def _take(found: list[CategoryMention], match: re.Match[str], lower: str, *, is_
         return
     if match.re in (_CATEGORY, _OVERALL) and _OTHER_SYSTEM.search(lower[max(0, start - 30) : start]):
         return
-    if _is_table_head(lower, start, first) or _OPTIONS_AFTER.match(lower, end):
+    if _is_table_head(lower, start, first) or _OPTIONS_AFTER.match(lower, end) or _SCALE_AFTER.match(lower, end):
         return
     if _OPTIONS_BEFORE.search(lower, max(0, first - 24), first):
         return
@@ -165,6 +166,9 @@ def _take(found: list[CategoryMention], match: re.Match[str], lower: str, *, is_
 
 
 _OPTIONS_BEFORE = re.compile(r"(?:[0-6][abc]?\s*/\s*){2,}\Z")
+_SCALE_AFTER = re.compile(
+    r"[ =:-]{1,3}[a-z][a-z ]{3,40}[,;|] ?[0-6] ?[=:-]? ?(?:negative|benign|probably|suspicious|known|highly|incomplete)"
+)
 _OPTIONS_AFTER = re.compile(r"(?:[^\n;]{0,70}?\boptions?\b[^\n;]{0,12})?(?:\s*/\s*[0-6][abc]?\b){2,}|[^\n;]{0,70}\boptions?\b\s*[0-6]\s*/")
 
 
@@ -176,10 +180,13 @@ def _is_table_head(lower: str, start: int, value: int) -> bool:
     return "  " in line.strip() or "|" in line or "\t" in line or line.endswith("  ")
 
 
+_PRIOR_LINE_END = re.compile(r"\b(?:previous|prior|earlier|outside|formerly|previously|was|from)[ \t]*\n[ \t]*$")
+
+
 def _is_current(lower: str, match: re.Match[str]) -> bool:
     start, end = match.span()
     before = lower[max(0, start - 70) : start]
-    before = before[before.rfind("\n") + 1 :]
+    before = before[0 if _PRIOR_LINE_END.search(before) else before.rfind("\n") + 1 :]
     if match.re is not _NOW and (_PRIOR.search(before) and not _NOW_AFTER.search(lower[start : match.start("cat")])):
         return False
     return not (_UNREAL.search(before) or _PRIOR_AFTER.match(lower, end) or _GENERIC_AFTER.match(lower, end))

@@ -126,7 +126,8 @@ def _kinds(left: Draft, right: Draft) -> float | None:
     if first is None or second is None:
         return 0.7
     if left.is_generic or right.is_generic:
-        return None if _is_axillary(left) and has_place(right) or _is_axillary(right) and has_place(left) else 0.7
+        is_apart = (_is_axillary(left) and has_place(right)) or (_is_axillary(right) and has_place(left))
+        return None if is_apart else 0.7
     if first == second:
         return 1.2
     if {first, second} == {"mass", "calcifications"} and (left.links_to or right.links_to):
@@ -156,11 +157,19 @@ def _clocks(left: Draft, right: Draft) -> float | None:
             return 1.6
         return 0.5 if apart <= 1 and left.modality != right.modality else None
     side = left.get("side") or right.get("side")
+    if side is None and (_could_lie_in(first, right) or _could_lie_in(second, left)):
+        return 0.5
     for clock, quadrant in ((first, right.get("quadrant")), (second, left.get("quadrant"))):
         possible = quadrant_of(side, clock)
         if possible and isinstance(quadrant, str) and "_" in quadrant and quadrant != "axillary_tail":
             return 1.0 if quadrant in possible else None
     return 0.0
+
+
+def _could_lie_in(clock: FieldValue | None, draft: Draft) -> bool:
+    """Without a side, a clock position fits a quadrant of either breast."""
+    quadrant = draft.get("quadrant")
+    return quadrant in quadrant_of("left", clock) or quadrant in quadrant_of("right", clock)
 
 
 def _quadrants(left: Draft, right: Draft) -> float | None:

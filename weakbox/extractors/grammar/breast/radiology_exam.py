@@ -27,7 +27,7 @@ _MODALITY = re.compile(
     r"\buss\b(?! guid)|(?<![a-z] )\bus\b(?=[ ]?[+&:/,-])(?!-guid)|(?<=[+&/,;] )us\b(?!-? ?guid)|"
     r"(?<=[+&/,;])us\b(?!-? ?guid)|\bus(?= (?:breast|axilla|"
     r"bilat|left|right|of|exam|targeted|both|lt|rt|limited|complete))|"
-    r"(?<=breast )us\b|(?<=mammo & )us\b|(?<=and )us\b|(?<=\+ )us\b|\babus\b|\bechogra\w+)"
+    r"(?<=breast )us\b|(?<=mammo & )us\b|(?<=and )us\b|(?<=\+ )us\b|\babus\b|\bsonar\b|\bechogra\w+)"
 )
 _NOT_DONE = re.compile(
     r"\b(?:recommend\w*|suggest\w*|advis\w*|consider\w*|prior|previous\w*|compar\w*|correlat(?:e|ion) with|follow-?up|outside|requires?|"
@@ -39,7 +39,7 @@ _DONE = re.compile(
     r"bilateral |targeted )*(?:ultraso\w+|us)\b|"
     r"\b(?:targeted|directed|focused|focal|same[- ]day|limited|complete|handheld|bilateral|second[- ]look|whole breast|"
     r"high[- ]resolution|breast|right|left)(?: \w+){0,2} (?:ultraso\w+|sonogra\w+|us)\b|"
-    r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|usg?)\b(?!-?\s?guid)|\b(?:us|usg|ultraso\w+|"
+    r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|sonar|usg?)\b(?!-?\s?guid)|\b(?:us|usg|ultraso\w+|"
     r"sonogra\w+) (?:was |is )?(?:shows?|demonstrates?|reveals?|confirms?|performed|identif\w+|examination (?:shows|was)|of the|images)|"
     r"\bsonographically\b)|"
     r"(?P<mammography>\b(?:proceeded to|carried out|performed|went on to|underwent|attended for|came for|"

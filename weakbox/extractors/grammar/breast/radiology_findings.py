@@ -59,6 +59,7 @@ _ORDINAL = re.compile(
 _ORDER = {"first": 1, "1st": 1, "one": 1, "second": 2, "2nd": 2, "other": 2, "another": 2, "third": 3, "3rd": 3, "fourth": 4}
 _ORDER_BEFORE = re.compile(r"\b(?P<ordinal>first|second|third|fourth|1st|2nd|3rd)\s+(?:[a-z-]+\s+){0,2}$")
 _SOLID = re.compile(r"\b(?:solid|spiculated|irregular|hypo-?echoic|lobulated|taller[- ]than[- ]wide|rim[- ]enhancing)\b")
+_BREAST_BEFORE = re.compile(r"[,;] (?:left|right|both) breasts?(?: is)?[ :,-]{1,3}$")
 _BOTH_SCORED = re.compile(r"\b(?:both|all|each)\b")
 _PLAIN_LIST = re.compile(r"(?:(?!\bbi-?rads)[^;.:\d])*\band\b(?:(?!\bbi-?rads)[^;.\d])*")
 _INTERPRETS = re.compile(
@@ -315,8 +316,14 @@ class GroupReader(DraftKeeper):
         mentions = [
             mention for mention in mentions if not _STOP.search(self.view.text.lower, *_between(kind, (mention.start, mention.end)))
         ]
+        mentions = [mention for mention in mentions if not self._is_of_breast(clause, mention.start)]
         side = draft.get("side")
         draft.fill("birads", category_candidate([mention for mention in mentions if mention.side in (None, side)], "category", 0.95))
+
+    def _is_of_breast(self, clause: Clause, start: int) -> bool:
+        """ "Right breast lesions as above, right breast BI-RADS 5": the breast is named again for its category."""
+        match = _BREAST_BEFORE.search(self.view.text.lower, max(clause.start, start - 24), start)
+        return match is not None and bool(current_sides(self.view, clause.start, match.start()))
 
     def _without_noun(self, clause: Clause) -> None:
         view, last = self.view, self.last
@@ -392,7 +399,9 @@ class GroupReader(DraftKeeper):
         start = lower.rfind("\n", 0, clause.start) + 1
         before = lower.rfind("\n", 0, max(0, start - 1)) + 1
         following = lower[lower.find("\n", clause.end) + 1 :] if lower.find("\n", clause.end) >= 0 else ""
-        is_listed = _SCORE_FIRST.match(lower, start) and (_PLACE_FIRST.match(following) or _HEAD_FIRST.match(following) or _ITEM_FIRST.match(following))
+        is_listed = _SCORE_FIRST.match(lower, start) and (
+            _PLACE_FIRST.match(following) or _HEAD_FIRST.match(following) or _ITEM_FIRST.match(following)
+        )
         if is_listed and start - before > _WRAPPED and before <= last.start < start and clause.paragraph == last.paragraph:
             start = before
         if (

@@ -45,6 +45,7 @@ _MODALITY_WORDS = {
             "echography",
             "echographic",
             "sono",
+            "sonar",
             "abus",
             "ultrasonographic",
             "ultrasounds",

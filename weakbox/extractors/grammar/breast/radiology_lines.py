@@ -30,6 +30,9 @@ def _split_at_heads(lower: str, sentences: list[Sentence]) -> list[Sentence]:
             if not _SCORE_LIST.search(lower, max(sentence.start, match.start() - 40), match.start())
             and ":" not in lower[max(sentence.start, match.start() - 2) : match.start()]
         ]
+        if not cuts:
+            pieces.append(sentence)
+            continue
         edges = [sentence.start, *cuts, sentence.end]
         pieces += [
             replace(
@@ -50,7 +53,7 @@ _LETTER_STOP = re.compile(
     re.IGNORECASE,
 )
 """ "Composition ACR B. The opacity ...": the letter is no initial."""
-_LOW_STOP = re.compile(r"(?<=[a-z)\d])\.\s+(?=[a-z\d])")
+_LOW_STOP = re.compile(r"(?<=[A-Za-z)\d])\.\s+(?=[a-z\d])")
 _SHORT_WORD = re.compile(
     r"(?:\b(?:approx|ca|vs|e\.?g|i\.?e|no|nr|dr|lt|rt|sup|inf|lat|med|resp|max|incl|fig|prev|susp|prob|poss|bilat|st|circ|int|ext|palp|"
     r"calc|microcalc|asym|arch|horiz|vert|irreg|hypo|hetero|homog|indet|assoc|diam|meas|mod|mult|sev|sl|min|mamm|sono|ant|post|"
@@ -71,6 +74,9 @@ def _split_low(text: str, sentences: list[Sentence]) -> list[Sentence]:
                 if not _SHORT_WORD.search(text[max(sentence.start, match.start() - 9) : match.start() + 1])
             ]
             cuts = sorted({*cuts, *(match.end() for match in _LETTER_STOP.finditer(text, sentence.start, sentence.end))})
+        if not cuts:
+            pieces.append(sentence)
+            continue
         edges = [sentence.start, *cuts, sentence.end]
         pieces += [
             replace(
@@ -101,19 +107,19 @@ def _shortened(sentences: list[Sentence]) -> list[Sentence]:
     return pieces
 
 
-def _joined(text: str, sentences: list[Sentence]) -> list[Sentence]:
-    """Sentences cut by a line end in the middle of a phrase are one."""
+def _joined(text: str, sentences: list[Sentence], *, is_small: bool) -> list[Sentence]:
+    """Sentences cut by a line end in the middle of a phrase are one; ``is_small`` says that the text has no capitals."""
     joined: list[Sentence] = []
     for sentence in sentences:
         last = joined[-1] if joined else None
-        if last is not None and _goes_on(text, last, sentence):
+        if last is not None and _goes_on(text, last, sentence, is_small=is_small):
             joined[-1] = replace(last, end=sentence.end, line=sentence.line)
         else:
             joined.append(sentence)
     return joined
 
 
-def _goes_on(text: str, last: Sentence, sentence: Sentence) -> bool:
+def _goes_on(text: str, last: Sentence, sentence: Sentence, *, is_small: bool) -> bool:
     """Whether a sentence continues the one before on a new line: cut in a phrase, in lower case, or after a full line."""
     if sentence.kind is not UnitKind.SENTENCE or last.kind is UnitKind.ROW or sentence.paragraph != last.paragraph:
         return False
@@ -131,15 +137,20 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence) -> bool:
     tail = text[max(last.start, last.end - 16) : last.end]
     if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text, sentence.start)):
         return True
-    if opening[0].islower() and not _LOWER_LIST.match(opening):
-        return True
     line_start = text.rfind("\n", 0, last.end) + 1
+    if opening[0].islower() and not _LOWER_LIST.match(opening) and not _SCORE_OPENS.match(opening):
+        return not is_small or last.end - line_start >= _FULL_LINE
     stop = text.find("\n", sentence.start)
     following = text[sentence.start : stop if stop >= 0 else len(text)].rstrip()
     if len(following) <= _TITLE_LENGTH and following[-1:].isalnum():
         return False
-    is_capitals = tail[-8:].upper() == tail[-8:] and opening[:8].upper() == opening[:8] and opening[0].isalpha()
+    is_capitals = _is_in_capitals(text[line_start : last.end]) and opening[:8].upper() == opening[:8] and opening[0].isalpha()
     return is_capitals and last.end - line_start >= _FULL_LINE and _wraps(text, last.end, sentence.start)
+
+
+def _is_in_capitals(line: str) -> bool:
+    """Nearly all letters are capitals."""
+    return sum(map(str.isupper, line)) > 4 * sum(map(str.islower, line))
 
 
 _TITLE_LENGTH = 24
@@ -158,7 +169,7 @@ _PLACE_TITLE = re.compile(
     re.IGNORECASE,
 )
 """ "Left 1:30, 6 cm FN:" awaits what lies there."""
-_SCORE_OPENS = re.compile(r"\W{0,2}(?:bi-?rads|category)\b", re.IGNORECASE)
+_SCORE_OPENS = re.compile(r"\W{0,2}(?:bi-?rads?|category)\b", re.IGNORECASE)
 _AWAITS_SCORE = re.compile(r"(?:[,(=-]|\b(?:breasts?|side|left|right|is|assessment|final|overall|acr|category))$", re.IGNORECASE)
 _PLACE_OPENS = re.compile(r"(?:(?:left|right|lt|rt|l|r)\b|at |\d{1,2}(?::\d\d| ?o'? ?cl))")
 _LIST_OPENS = re.compile(r"(?:[a-z]|i{1,3}|iv|\d{1,2})[.)] ")
@@ -167,4 +178,4 @@ _LOWER_LIST = re.compile(r"(?:[a-z][.)]|[a-z]{1,12}:)")
 
 def report_sentences(text: str, lower: str, sentences: list[Sentence]) -> list[Sentence]:
     """The units of a section as this kind of report needs them; ``lower`` is ``text`` in lower case."""
-    return _shortened(_split_at_heads(lower, _split_low(text, _joined(text, sentences))))
+    return _shortened(_split_at_heads(lower, _split_low(text, _joined(text, sentences, is_small=text == lower))))

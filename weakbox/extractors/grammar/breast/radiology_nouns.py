@@ -154,7 +154,10 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     if len(hits) == 1 and (_ONLY_LABEL.fullmatch(cut) or _ONLY_TITLE.fullmatch(cut)):
         return []
     if any(hit.start not in labelled for hit in hits):
+        heads = [hit for hit in hits if hit.start in labelled]
         hits = [hit for hit in hits if hit.start not in labelled]
+        if heads and _ASSOCIATED_ANY.search(cut, heads[-1].end - clause.start, hits[0].start - clause.start) and len(hits) == 1:
+            return []
     for hit in hits:
         noun = _noun(hit, clause, cut, view)
         if noun is None:

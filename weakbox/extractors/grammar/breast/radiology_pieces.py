@@ -15,7 +15,7 @@ from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
 
 _INLINE = re.compile(
-    r"(?P<ultrasound>\b(?:ultraso\w+|sonogra\w+|usg?|echogra\w+)\b(?! guid|-guid| correl)|sonographic\w*)|(?P<mri>\b(?:mri|"
+    r"(?P<ultrasound>\b(?:ultraso\w+|sonogra\w+|sonar|usg?|echogra\w+)\b(?! guid|-guid| correl)|sonographic\w*)|(?P<mri>\b(?:mri|"
     r"mr)\b(?!-?\s?guid))|(?P<mammography>\bmammogra\w+|\btomosynthesis|\bspot compression)"
 )
 _CONTRALATERAL = re.compile(r"\b(?:contralateral|opposite|other) (?:side|breast)\b|\bcontralaterally\b")
@@ -29,6 +29,8 @@ _OPENS_PIECE = re.compile(
     r"\s*(?:and\s+|also\s+)?(?:there (?:is|are)\s+)?(?:an?|one|two|three|another|the|several|multiple|few|in|on|at|within|left|right|"
     r"second|additional|\d+(?:[.,]\d+)?\s?(?:x|mm|cm)|scattered|bilateral|simple|benign|stable)\b"
 )
+_REST = re.compile(r"\b(?:remaining|otherwise|the rest|elsewhere)\b[^.;]*$")
+""" "..., otherwise also on the left unremarkable": that side is not the finding's."""
 _NORMAL = re.compile(r"\b(?:normal|clear|unremarkable|negative|nad|unchanged|no abnormality)\b")
 
 
@@ -52,7 +54,11 @@ class PieceReader:
         values = {side.value for side in sides}
         if self.view.categories.within(clause.start, clause.end) and not self.view.nouns.within(clause.start, clause.end):
             return
-        if values and not self.view.nouns.within(clause.start, clause.end) and _NORMAL.search(self.view.text.lower, clause.start, clause.end):
+        if (
+            values
+            and not self.view.nouns.within(clause.start, clause.end)
+            and _NORMAL.search(self.view.text.lower, clause.start, clause.end)
+        ):
             self.carried = None
         elif len(values) == 1 and "bilateral" not in values:
             self.carried = side_of(sides[:1], "side_carried", 0.8)
@@ -127,6 +133,7 @@ class PieceReader:
             )
             return
         if len({side.value for side in sides}) > 1:
+            sides = [side for side in sides if not _REST.search(lower, max(start, side.start - 30), side.start)] or sides
             sides = [side for side in sides if not self._is_of_category(side)] or sides
             sides = [] if all(self._is_of_category(side) for side in sides) else sides
         largest = _LARGEST.search(lower, start, end)

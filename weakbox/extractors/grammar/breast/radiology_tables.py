@@ -139,8 +139,11 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
         if match:
             draft.values["finding_id"] = Candidate(value=match["label"], words=words, rule="table", confidence=0.95)
     elif column == "birads":
+        stated = category_candidate(view.categories.within(start, end), "table", 0.95)
         match = _PLAIN_CATEGORY.match(cut)
-        if match:
+        if stated is not None:
+            draft.fill("birads", stated)
+        elif match:
             value = match["cat"] + (match["sub"] or "").upper() if match["cat"] == "4" else match["cat"]
             draft.fill("birads", Candidate(value=value, words=words, rule="table", confidence=0.95))
     elif column == "size":

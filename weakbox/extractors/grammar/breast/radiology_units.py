@@ -94,7 +94,9 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
     for match in LABEL.finditer(lower):
         name = "value" if match["value"] else "hash"
         start, end = match.span(name)
-        if lower[start:end].isalpha() and not ((text[start:end].isupper() or (is_small and lower[end : end + 1] == ":")) and _is_label_letter(lower, end)):
+        if lower[start:end].isalpha() and not (
+            (text[start:end].isupper() or (is_small and lower[end : end + 1] in (":", "\n"))) and _is_label_letter(lower, end)
+        ):
             continue
         found.append(LabelMention(match.start(), end, text[start:end], start))
     return found

@@ -96,6 +96,38 @@ _TITLE_LINE = re.compile(
 )
 
 
+_FIELD_OF_BLOCK = re.compile(r"[ \t]*(?:assessment|category|conclusion)\b[ \t]*:[ \t]*(?:acr )?(?:bi-?rads|category|[0-6][abc]?\b)")
+_INDENTED_FIELD = re.compile(r"[ \t]+[a-z][a-z /()#]{1,40}:")
+_ANY_FIELD = re.compile(
+    r"[ \t]*(?:type|size|extent|location|clock|quadrant|shape|margins?|kinetics?|distance|side|depth|morphology)\b[^:\n]{0,30}:"
+)
+
+
+_NUMBERED_FINDING = re.compile(r"findings? #?\d{1,2}\b(?! ?(?:mm|cm|x))")
+
+
+def without_fields(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
+    """ "  Assessment: BI-RADS 4C" under other fields of a lesion's block belongs to its block, "FINDING 1:" names a finding."""
+    kept: list[TextSection] = []
+    for section in sections:
+        if kept and section.heading is not None and kept[-1].end <= section.heading[0] and _is_field(lower, section.heading[0]):
+            kept[-1] = replace(kept[-1], end=section.end)
+        else:
+            kept.append(section)
+    return kept
+
+
+def _is_field(lower: str, start: int) -> bool:
+    if _NUMBERED_FINDING.match(lower, start):
+        return True
+    line = lower.rfind("\n", 0, start) + 1
+    before = lower.rfind("\n", 0, max(0, line - 1)) + 1
+    if not _FIELD_OF_BLOCK.match(lower, line):
+        return False
+    is_indented = lower[line : line + 1] in (" ", "\t") and _INDENTED_FIELD.match(lower, before) is not None
+    return is_indented or _ANY_FIELD.match(lower, before) is not None
+
+
 def with_titles(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
     """Sections cut again at titles that stand alone on a line ("**Impression**")."""
     titles = list(_TITLE_LINE.finditer(lower))
@@ -173,7 +205,8 @@ _ASIDE = re.compile(
     r"management|prior exams?|prior imaging|last exam|clinical exam\w*|clinically|examination p|reader comments?|consent|disposition|"
     r"next steps?|action|suggested|suggestion|advised?|communication|complications?|medications?|surgical history|family history|fhx?|"
     r"pmh|previous treatment|menopausal status|hormones?|hrt|age|sex|referr\w+|request\w*|comparisons? made|"
-    r"(?:primary )?diagnostic code(?![^\n]{0,24}bi-?rads)|outside (?:interpretation|report|read|reading|impression|assessment)|requested by|"
+    r"(?:primary )?diagnostic code(?![^\n]{0,24}bi-?rads)|outside (?:interpretation|report|read|reading|impression|assessment)|"
+    r"requested by|"
     r"exams? interpreted[a-z ]*)(?: ?\([a-z ]+\))?(?: (?:for|of|at|view|exam|screening|visit|"
     r"planning|reasons?|views?)){0,3}(?: ?\(s\))?|clin(?:ical)?\.?[ /]?(?:hx|history|profile|info\w*|dx|details|notes?|"
     r"indication|data|context|question)?|hx|h/o|c/c|k/c/o|"
@@ -206,6 +239,9 @@ class _Walker:
     group: int = 0
     is_elsewhere: bool = False
     has_findings: bool = True
+    is_aside_in_item: bool = False
+    listed_in: int = -1
+    """The paragraph of the last list item."""
     aside: tuple[int, int] | None = None
     """Paragraph and line of a clinical remark without a section heading of its own ("Clin hx: ...")."""
 
@@ -218,7 +254,7 @@ class _Walker:
         self.group += 1
         block = _Block(group=self.group)
         self.is_elsewhere = False
-        self.aside = None
+        self.aside, self.listed_in = None, -1
         text = self.view.text
         sentences = [
             sentence
@@ -285,7 +321,8 @@ class _Walker:
                 break
             self._apply(block, heading, sentence)
             column = heading.column or column
-            if heading.end <= position:
+            if heading.end <= position or (block.label is not None and column is not None):
+                position = max(position, heading.end)
                 break
             position = heading.end
         self._label(block, sentence)
@@ -327,10 +364,13 @@ class _Walker:
         """A clinical remark reaches to the end of its paragraph, or to a line that opens something else."""
         lower = self.view.text.lower
         is_line_start = not lower[lower.rfind("\n", 0, sentence.start) + 1 : sentence.start].strip()
+        self.listed_in = sentence.paragraph if sentence.marker is not None else self.listed_in
         if _ASIDE.match(lower, sentence.start, sentence.end):
             self.aside = (sentence.paragraph, sentence.line)
+            self.is_aside_in_item = sentence.marker is not None or not is_line_start or self.listed_in == sentence.paragraph
         elif self.aside is not None and (
             sentence.paragraph > self.aside[0]
+            or (self.is_aside_in_item and sentence.marker is not None and sentence.line > self.aside[1])
             or (
                 sentence.line > self.aside[1]
                 and is_line_start
