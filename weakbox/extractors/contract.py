@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from weakbox.organs.organ import Field, FieldKind, Organ, ReportShape
+from weakbox.records.errors import ConfigurationError
 from weakbox.records.extraction import ExtractionFailure, Flag, ReportExtraction
 from weakbox.records.report import Report, ReportType
 from weakbox.records.stated import FieldValue, Stated
@@ -25,9 +26,12 @@ def shape_of(organ: str, report_type: ReportType) -> ReportShape:
     """The fields of that organ's reports.
 
     Raises:
-        ConfigurationError: no such organ; the message names the nearest one.
+        ConfigurationError: no such organ, the message names the nearest one; or the organ has no reports of that type.
     """
     found: Organ = load_plugin("weakbox.organs", organ, "ORGAN")
+    if report_type not in found.shapes:
+        msg = f"weakbox/organs/{organ}.py has no {report_type.value} reports (there are: {', '.join(kind.value for kind in found.shapes)})"
+        raise ConfigurationError(msg)
     return found.shapes[report_type]
 
 

@@ -21,13 +21,13 @@ from pydantic import Field, ValidationError
 
 import llm
 from llm import Answer, AnswerStatus, LanguageModel, Message, RememberingModel, Request
+from weakbox.extractors.agreement import MINIMUM_AGREEMENT, agreement
 from weakbox.extractors.answers import AnswerError, read_answer
 from weakbox.extractors.choices import Chooser, questions
 from weakbox.extractors.contract import shape_of
 from weakbox.extractors.derivation import derive
 from weakbox.extractors.excerpts import LARGEST, SIZES, excerpt
 from weakbox.extractors.extractor import Extractor, abstain
-from weakbox.extractors.fusion import MINIMUM_AGREEMENT, agreement
 from weakbox.extractors.masked import MaskedExtractor
 from weakbox.extractors.prompts import prompt_for, user_message
 from weakbox.extractors.rules import DEFAULT_ORGAN, RulesExtractor, prepare

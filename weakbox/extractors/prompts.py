@@ -117,10 +117,14 @@ def _value(field: Field) -> dict[str, Any]:
 def _range(field: Field, kind: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": kind}
     if field.minimum is not None:
-        schema["minimum"] = int(field.minimum)
+        schema["minimum"] = _bound(field.minimum)
     if field.maximum is not None:
-        schema["maximum"] = int(field.maximum)
+        schema["maximum"] = _bound(field.maximum)
     return schema
+
+
+def _bound(number: float) -> int | float:
+    return int(number) if number == int(number) else number
 
 
 def _described(fields: Iterable[Field]) -> list[str]:
