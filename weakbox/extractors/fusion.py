@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from weakbox.extractors.agreement import NEARNESS, best_assignment, same_value
+from weakbox.extractors.agreement import MINIMUM_AGREEMENT, NEARNESS, agreement, best_assignment, same_value
 from weakbox.extractors.contract import shape_of
 from weakbox.extractors.headers import CODE as HEADER_CODE
 from weakbox.extractors.headers import NAME as HEADERS
