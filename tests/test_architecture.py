@@ -63,7 +63,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     # models: read what the pipeline wrote; nothing imports them
     "cv_model_experiments": (*CRAFT, "weakbox", "weakbox.audit"),
-    "benchmarks": (*STAGES, *CRAFT, "main", "weakbox", "weakbox.audit", "weakbox.simulate", "weakbox.evaluation", "llm", "weakbox.language_models"),
+    "benchmarks": (
+        *STAGES,
+        *CRAFT,
+        "main",
+        "weakbox",
+        "weakbox.audit",
+        "weakbox.simulate",
+        "weakbox.evaluation",
+        "llm",
+        "weakbox.language_models",
+    ),
 }
 
 ONLY_IN: dict[str, tuple[str, ...]] = {

@@ -56,8 +56,10 @@ RADIOLOGY = ReportShape(
         *("side", "kind", "size_mm", "birads"),
     ),
     conventions=(
-        "Findings are current lesions; normal nodes, implants, clips, scars, skin changes and resolved or prior-only lesions are none. "
-        "Stable benign calcifications, cysts and intramammary nodes are findings.",
+        (
+            "Findings are current lesions; normal nodes, implants, clips, scars, skin changes and resolved or prior-only lesions are none. "
+            "Stable benign calcifications, cysts and intramammary nodes are findings."
+        ),
         "One lesion seen on two modalities is one finding; a mass with associated calcifications is a mass.",
         "birads_left and birads_right only where the text ties a category to that side; 'both breasts' fills both.",
         "A finding's birads only where the category stands in its own sentence, row or block.",

@@ -32,15 +32,19 @@ RADIOLOGY = ReportShape(
         *("pirads", "likert", "side", "zone", "levels", "size_mm"),
     ),
     conventions=(
-        "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression both describe "
-        "is one lesion. BPH nodules without a score are none.",
+        (
+            "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression both describe "
+            "is one lesion. BPH nodules without a score are none."
+        ),
         "lesion_id is a label with a noun (Lesion 1, Target A, ROI 2), without the noun; list numbers and ordinals are none.",
         "A Likert, UCLA or other institutional five-point score fills likert, never pirads. PI-QUAL, PRECISE and the like fill nothing.",
         "size_mm: the fullest current measurement, in mm, in the order of the report; never the gland, a node, a contact or a distance.",
         "positions: posterolateral is posterior and lateral. 'Anterior' inside 'anterior fibromuscular stroma' is the zone AFS.",
         "dce: early or focal enhancement is positive, 'no early enhancement' is negative.",
-        "epe, svi, lymph_nodes, bone_metastases: normal, clear, not enlarged is absent; possible or cannot be excluded is suspected; "
-        "not assessable is null.",
+        (
+            "epe, svi, lymph_nodes, bone_metastases: normal, clear, not enlarged is absent; possible or cannot be excluded is suspected; "
+            "not assessable is null."
+        ),
         "psa_ng_ml is the latest total PSA; prostate_volume_ml is the whole gland as stated, never computed from dimensions.",
         "An addendum or correction supersedes what it corrects.",
     ),

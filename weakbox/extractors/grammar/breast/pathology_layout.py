@@ -31,7 +31,8 @@ _ASIDE = re.compile(
     r"|cell\s+block|the\s+tumou?r|all\s+margins)"
 )
 _NAMED = re.compile(
-    r"\b(?:(?i:specimens?|parts?|blocks?|pots?|containers?|samples?|cassettes?|jars?|slides?|tumou?rs?|lesions?)(?![A-Za-z])|(?<!\d )(?:on|of|from|in)"
+    r"\b(?:(?i:specimens?|parts?|blocks?|pots?|containers?|samples?|cassettes?|jars?|slides?|tumou?rs?|lesions?)"
+    r"(?![A-Za-z])|(?<!\d )(?:on|of|from|in)"
     r"|(?:ON|OF|FROM|IN)(?=\s+\(?[A-Z](?:\d{1,2}\b|\s*[.,;:)\n])))\s*(?:(?i:no)\.?\s*|#\s*)?\(?"
     r"(?P<id>[A-Z](?=\d{0,2}\b)|\d{1,2}(?=[A-Z]?\d{0,2}\b)(?![.,]\d|\s?(?:mm|cm|%|o'|of\b))|[IVX]{1,4}\b)(?!['’]s)"
     r"|(?:^|(?<=\n))[ \t]*\(?(?P<line>[A-Z]|[IVX]{1,4}|\d{1,2})[).:](?=\s)|\((?P<inner>[A-Z]|[IVX]{2,4}|\d)\)"

@@ -61,9 +61,7 @@ _OPEN_BRACKET = re.compile(r"\([^()]*$")
 _CLOSES = re.compile(r"(?![ \t]*[A-Za-z\d]{1,2}\)[ \t]+\w)[^()]{0,60}\)")
 _COLUMNS = re.compile(r"\S[ ]{2,}\S|\t|\|")
 _CAPITAL = re.compile(r"[A-Z]")
-_SMALL = re.compile(
-    r"[ \t]*(?:[a-z]{2,}(?![\w]*[ \t]*(?:[:=|]|\t|[ ]{2}))|\d{1,2}/\d{1,2}\b|\((?![A-Za-z\d]{1,2}\)))"
-)
+_SMALL = re.compile(r"[ \t]*(?:[a-z]{2,}(?![\w]*[ \t]*(?:[:=|]|\t|[ ]{2}))|\d{1,2}/\d{1,2}\b|\((?![A-Za-z\d]{1,2}\)))")
 _NEEDS_MORE = re.compile(
     r"[^:][ ](?i:er|pr|and|or|of|with|the|for|in|invasive|infiltrating|atypical|lobular|ductal|metastatic|usual|focal|residual|nuclear"
     r"|her-?2(?:/neu)?(?:[ ]?-)?)$"
@@ -79,7 +77,8 @@ def _as_word(word: str) -> str:
 
 _CAPITALS = re.compile(
     r"\b(?:er|pr|pgr)\b(?! (?:ist|is|was|wordt|wird))|(?<=[ (/,.:\n])b[1-5](?=[abc]?\b)"
-    r"|(?:(?<=specimen )|(?<=part )|(?<=block )|(?<=preparation )|(?<=\())[a-h](?=\d{0,2}(?:[:,.;)\n]| (?:is|was|shows?|left|right|breast|lymph|sentinel)\b))"
+    r"|(?:(?<=specimen )|(?<=part )|(?<=block )|(?<=preparation )|(?<=\())[a-h](?=\d{0,2}(?:[:,.;)\n]| (?:is|"
+    r"was|shows?|left|right|breast|lymph|sentinel)\b))"
     r"|(?:^|(?<=\n)|(?<=[.;:] )|(?<=  ))[ \t]*\(?(?:[a-h]|i{1,3}|iv|vi{0,3})(?=[.):](?:[ \t]|$)|[ ]-[ ])"
 )
 

@@ -28,7 +28,10 @@ _ISH = (
     r"|(?:fluorescen\w+|chromogenic|silver|dual)?[- ]?in[- ]situ[- ]hybridi[sz]ation(?:\s*\([FCDS]{0,2}ISH\))?)"
 )
 _HORMONES = r"(?i:hormon(?:e|al)?[- ]?receptors?(?:\s+status)?(?:\s*\(HR\))?)|\bHR\b(?=\s?[+-]|[ -](?i:pos|neg))"
-_NAME = re.compile(rf"(?<![\w-])(?=[bcdefhioprsBCDEFHIOPRS -])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})|(?P<hormones>{_HORMONES}))(?![A-Za-z])")
+_NAME = re.compile(
+    rf"(?<![\w-])(?=[bcdefhioprsBCDEFHIOPRS -])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})"
+    rf"|(?P<hormones>{_HORMONES}))(?![A-Za-z])"
+)
 _OTHER_MARKER = re.compile(
     r"(?<![\w-])(?:ki-?\s?67|mib-?1|p53|p63|ck\d\S*|cytokeratin\w*|ae1\S*|e-?cadherin|gata-?3|androgen|AR\b|calponin|smmhc?|smms\S*"
     r"|sma\b|s-?100|sox-?10"
@@ -344,7 +347,8 @@ def _ihc(words: str) -> str | None:
 
 def _read_ish(lower: str, start: int, end: int, limit: int) -> list[Receptor]:
     before = re.search(
-        r"(?P<not>(?:not|non|un)[- ]?|(?:no|without|lack of)\s+(?:gene\s+)?)?(?P<word>amplified|amplification|positive|negative)\W{1,3}(?:on|by|with)\s+(?:her-?2\s*)?$",
+        r"(?P<not>(?:not|non|un)[- ]?|(?:no|without|lack of)\s+(?:gene\s+)?)?(?P<word>amplified|amplification|"
+        r"positive|negative)\W{1,3}(?:on|by|with)\s+(?:her-?2\s*)?$",
         lower[max(0, start - 40) : start],
     )
     if before is not None:

@@ -59,7 +59,8 @@ _SHORT_HEADINGS = re.compile(
     r"|statement|assessment|pathological diagnosis|clinical hx|cl(?:inical)? ?hx|micro|macro|dx|final dx|summary of diagnosis"
     r"|historia(?: cl[ií]nica)?|antecedentes|modified report|revised report|amended (?:report|diagnosis)|supplement(?:al|ary) diagnosis"
     r"|reason for amendment)[ \t]*:"
-    r"|\n[ \t]*(?P<both>(?:micro\w*|histolog\w*|macro\w*)(?: (?:description|examination))?[ ](?:and|&|with)[ ](?:final )?diagnos[ie]s)[ \t]*(?::|(?=\n))"
+    r"|\n[ \t]*(?P<both>(?:micro\w*|histolog\w*|macro\w*)(?: (?:description|examination))?[ ](?:and|&|with)"
+    r"[ ](?:final )?diagnos[ie]s)[ \t]*(?::|(?=\n))"
 )
 _DECORATED = re.compile(
     r"\n[ \t]*(?:\[|[=*#<{~|_-]{1,6})[ \t]*(?:final |histo\w* |surgical |patholog\w* |summary of |clinical )*"

@@ -53,7 +53,8 @@ _SHORT_SIDE = re.compile(
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
     r"|stereo\w*|uss?\b|u/s|mri)\b)"
-    r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t|sin|dx|dxt))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
+    r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t|"
+    r"sin|dx|dxt))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
 )
 
 
@@ -201,7 +202,10 @@ def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
 
 
-_MARGIN_HEAD = re.compile(r"^[^.\n]*\b(?:shav\w*|(?:new|additional|further|final|superior|inferior|medial|lateral|deep|anterior|posterior) margin|cavity)\b")
+_MARGIN_HEAD = re.compile(
+    r"^[^.\n]*\b(?:shav\w*|(?:new|additional|further|final|superior|inferior|medial|lateral|deep|anterior|"
+    r"posterior) margin|cavity)\b"
+)
 
 
 def _node_labels(reader: Reader, blocks: Sequence[Block]) -> set[tuple[int, ...]]:
