@@ -33,8 +33,8 @@ RADIOLOGY = ReportShape(
     ),
     conventions=(
         (
-            "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression both describe "
-            "is one lesion. BPH nodules without a score are none."
+            "Lesions are the current, distinct suspicious lesions, in order of first mention; one that findings and impression "
+            "both describe is one lesion. BPH nodules without a score are none."
         ),
         "lesion_id is a label with a noun (Lesion 1, Target A, ROI 2), without the noun; list numbers and ordinals are none.",
         "A Likert, UCLA or other institutional five-point score fills likert, never pirads. PI-QUAL, PRECISE and the like fill nothing.",

@@ -175,7 +175,7 @@ _MAX_BETWEEN_PARTS = 60
 _BREAKS_A_GRADE = re.compile(r"\n\s*\n|[.;]\s*\n|\bspecimen\b|\bcore\s+\d", re.IGNORECASE)
 
 
-_GATE = re.compile(r"\d|gleason|grade|isup|\bg\.?g", re.IGNORECASE)
+_GATE = re.compile(r"\d|gleason|grade|isup|\bg\.?g|\bplus\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)

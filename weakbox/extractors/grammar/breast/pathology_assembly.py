@@ -113,7 +113,7 @@ _HEADERS = (Role.DIAGNOSIS, Role.SYNOPTIC, Role.SPECIMEN_LIST, Role.FREE, Role.G
 def with_header_places(
     reader: Reader, specimens: list[Facts], are_apart: Sequence[bool], passages: Sequence[Passage], stretches: Sequence[Stretch]
 ) -> list[Facts]:
-    """Places of a header; of nodes and margins (``are_apart``) only the side. A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
+    """A lone specimen takes its place from anywhere but the history; several take the one place that the header gives to all."""
     if not specimens or not any("diagnosis" in facts for facts in specimens):
         return specimens
     if len(specimens) == 1:
