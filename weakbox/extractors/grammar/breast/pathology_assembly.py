@@ -162,8 +162,8 @@ def _is_cancelled(reader: Reader, entry: Entry) -> bool:
     is_listed = all(role in (Role.SPECIMEN_LIST, Role.FREE) for role, _, _ in entry.readings)
     if not is_listed or "diagnosis" in entry.facts:
         return False
-    end = reader.lower.find("\n\n", entry.position)
-    return _NOT_TAKEN.search(reader.lower, entry.position, min(entry.position + 160, end if end >= 0 else len(reader.lower))) is not None
+    words = reader.lower[entry.position : entry.position + 160].partition("\n\n")[0]
+    return _NOT_TAKEN.search(words) is not None
 
 
 def with_lone_label(reader: Reader, entries: list[Entry], passages: Sequence[Passage]) -> list[Entry]:
