@@ -277,7 +277,8 @@ def _place(entries: list[Entry], block: Block, facts: Facts, head: tuple[Passage
     for entry in entries:
         if entry.ordinals == ordinals and (ordinals or (_is_same_site(entry, facts, is_node=is_node) and not _is_sibling(entry, head))):
             entry.readings.append(reading)
-            entry.heads.append(head)
+            if head not in entry.heads:
+                entry.heads.append(head)
             entry.places = {**only_places(facts), **entry.places}
             return
     own = set(ordinals)
