@@ -310,3 +310,12 @@ def test_m20_what_is_no_breast_pathology_is_abstained(row: str, text: str) -> No
 def test_a_text_of_five_megabytes_does_not_hang() -> None:
     line = "A. Left breast, 2 o'clock, core biopsy: invasive ductal carcinoma, grade 2, no DCIS, ER 95 %, HER2 2+ (1, 2, 3).\n"
     assert read(line * (5_000_000 // len(line)))["status"] in ("ok", "review", "abstained")
+
+
+def test_node_counts_are_no_cores_and_the_nodes_are_a_specimen_of_their_own() -> None:
+    """K8: "sentinel node 1/3 positive"."""
+    text = "DIAGNOSIS:\nA. Left breast, mastectomy: Invasive ductal carcinoma, grade 2, 18 mm.\nB. Left sentinel nodes: 1/3 positive for carcinoma."
+    report = Report(report_id="K8", patient_id=None, report_type=ReportType.PATHOLOGY, text=text, organ="breast")
+    tumour, nodes = RulesExtractor().extract(report).specimens
+    assert (tumour.value("histology"), tumour.value("tumor_size_mm")) == ("idc", 18)
+    assert (nodes.value("diagnosis"), nodes.value("histology"), nodes.value("grade")) == ("malignant", "malignant_other", None)

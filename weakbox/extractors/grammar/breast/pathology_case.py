@@ -98,7 +98,7 @@ _PAST = re.compile(
     r"|pathology|cnb|lumpectomy|mastectomy|accession|case|operations?|resections?|procedures?)\b"
     r"(?!\s*(?:site|cavity|tract|scar|change|clip|track|bed|marker))"
     r"|\b(?:history of|hx of|h/o|known (?:case|history) of|phx)\b|\bon (?:the )?(?:core|cnb|biopsy|trucut|needle)\b(?!\s*site)"
-    r"|\b(?:biops(?:y|ies)|cores?|specimen|report|case)\s*(?:no\.?|#|number|of|from)?\s*\(?[a-z]{1,3}\d\d-[\dx]+"
+    r"|\b(?:biops(?:y|ies)|cores?|specimen|report|case)\s*(?:no\.?|#|number|of|from)?\s*\(?(?:[a-z]{1,3}\d\d-[\dx]+|<id>)"
     r"|\b(?:reports?|biops(?:y|ies)|cores?|operations?|specimens?) (?:previous|prior|earlier|before)\b"
     r"|\b(?:biops(?:y|ies)|cores?|specimen|report|s)\s*(?:of|from|in|dated|performed)?\s*(?:\w+\s+)?(?:19|20)\d\d\b"
 )
