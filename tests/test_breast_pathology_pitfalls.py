@@ -314,7 +314,7 @@ def test_a_text_of_five_megabytes_does_not_hang() -> None:
 
 def test_node_counts_are_no_cores_and_the_nodes_are_a_specimen_of_their_own() -> None:
     """K8: "sentinel node 1/3 positive"."""
-    text = "DIAGNOSIS:\nA. Left breast, mastectomy: Invasive ductal carcinoma, grade 2, 18 mm.\nB. Left sentinel nodes: 1/3 positive for carcinoma."
+    text = "DIAGNOSIS:\nA. Left breast, mastectomy: Invasive ductal carcinoma, grade 2, 18 mm.\nB. Left sentinel nodes: 1/3 positive."
     report = Report(report_id="K8", patient_id=None, report_type=ReportType.PATHOLOGY, text=text, organ="breast")
     tumour, nodes = RulesExtractor().extract(report).specimens
     assert (tumour.value("histology"), tumour.value("tumor_size_mm")) == ("idc", 18)
