@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from weakbox.records.report import ReportType
 from weakbox.records.stated import FieldValue, Stated
+from weakbox.terminology.birads import severity
 from weakbox.terminology.gleason import isup_grade, isup_grade_of_score
 from weakbox.terminology.sectors import sectors_of
 
@@ -117,13 +118,9 @@ def _breast_exam(exam: Values, items: Sequence[Values]) -> Values:
     stated = [leaf for leaf in (exam.get("exam.birads_left"), exam.get("exam.birads_right")) if leaf is not None]
     stated += [values["birads"] for values in items if "birads" in values]
     if "exam.birads" not in exam and stated:
-        worst = max(stated, key=lambda leaf: SEVERITY.index(str(leaf.value)))
+        worst = max(stated, key=lambda leaf: severity(str(leaf.value)))
         exam["exam.birads"] = _follows(worst.value, [worst], "worst_stated")
     return exam
-
-
-SEVERITY = ("1", "2", "3", "0", "4", "4A", "4B", "4C", "5", "6")
-"""BI-RADS categories from harmless to serious; 0 asks for more before it can be said."""
 
 
 def _breast_case(exam: Values, items: Sequence[Values]) -> Values:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Flag, ReportExtraction
+from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Finding, Flag, Item, ReportExtraction, Specimen
 from weakbox.records.report import Report
+from weakbox.records.stated import FieldValue, Stated
 
 
 class Extractor(Protocol):
@@ -32,6 +33,30 @@ class BatchExtractor(Protocol):
 
 ExtractorFactory = Callable[[Mapping[str, Any]], Extractor]
 """What a file in this package publishes as ``EXTRACTOR``: the extractor for its options of the configuration."""
+
+
+def assembled(
+    report: Report,
+    organ: str,
+    extractor: str,
+    exam: Mapping[str, Stated[FieldValue]],
+    items: Sequence[Item],
+    flags: Iterable[Flag] = (),
+    status: ExtractionStatus = ExtractionStatus.OK,
+) -> ReportExtraction:
+    """What an extractor read in ``report``: findings and specimens go where they belong, a repeated flag counts once."""
+    return ReportExtraction(
+        report_id=report.report_id,
+        patient_id=report.patient_id,
+        report_type=report.report_type,
+        organ=organ,
+        status=status,
+        exam=exam,
+        findings=tuple(item for item in items if isinstance(item, Finding)),
+        specimens=tuple(item for item in items if isinstance(item, Specimen)),
+        flags=tuple(dict.fromkeys(flags)),
+        extractor=extractor,
+    )
 
 
 def abstain(report: Report, organ: str, extractor: str, code: str, detail: str = "") -> ReportExtraction:

@@ -27,7 +27,7 @@ from weakbox.extractors.choices import Chooser, questions
 from weakbox.extractors.contract import shape_of
 from weakbox.extractors.derivation import derive
 from weakbox.extractors.excerpts import LARGEST, SIZES, excerpt
-from weakbox.extractors.extractor import Extractor, abstain
+from weakbox.extractors.extractor import Extractor, abstain, assembled
 from weakbox.extractors.masked import MaskedExtractor
 from weakbox.extractors.prompts import prompt_for, user_message
 from weakbox.extractors.rules import DEFAULT_ORGAN, RulesExtractor, prepare
@@ -297,18 +297,7 @@ def _extraction(reading: Reading, verdicts: Sequence[Verdict], items: int, confi
     kept = sorted((index for index in standing if index not in repeated), key=lambda index: _first_word(listed[index]))
     exam, completed = derive(organ, report.report_type, exam, [listed[index] for index in kept])
     records = [_item(report, index, values) for index, values in enumerate(completed)]
-    return ReportExtraction(
-        report_id=report.report_id,
-        patient_id=report.patient_id,
-        report_type=report.report_type,
-        organ=organ,
-        status=ExtractionStatus.OK,
-        exam=exam,
-        findings=tuple(record for record in records if isinstance(record, Finding)),
-        specimens=tuple(record for record in records if isinstance(record, Specimen)),
-        flags=tuple(_flags(reading, verdicts, kept, items)),
-        extractor=NAME,
-    )
+    return assembled(report, organ, NAME, exam, records, _flags(reading, verdicts, kept, items))
 
 
 def _stated(verdict: Verdict, confidence: float) -> Stated[FieldValue]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from weakbox.extractors.extractor import abstain
+from weakbox.extractors.extractor import abstain, assembled
 from weakbox.extractors.matcher_pathology import breast_pathology, prostate_pathology
 from weakbox.extractors.matcher_radiology import breast_radiology, prostate_radiology
 from weakbox.extractors.matcher_reading import Reading, read
 from weakbox.extractors.matcher_values import NAME, Leaves
 from weakbox.records.errors import ConfigurationError
-from weakbox.records.extraction import ExtractionStatus, Finding, Item, ReportExtraction, Specimen
+from weakbox.records.extraction import Finding, Item, ReportExtraction, Specimen
 from weakbox.records.report import Report, ReportType
 
 DEFAULT_ORGAN = "prostate"
@@ -43,17 +43,7 @@ class MatcherExtractor:
             kind(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values)
             for index, values in enumerate(items)
         ]
-        return ReportExtraction(
-            report_id=report.report_id,
-            patient_id=report.patient_id,
-            report_type=report.report_type,
-            organ=organ,
-            status=ExtractionStatus.OK,
-            exam=exam,
-            findings=tuple(item for item in made if isinstance(item, Finding)),
-            specimens=tuple(item for item in made if isinstance(item, Specimen)),
-            extractor=NAME,
-        )
+        return assembled(report, organ, NAME, exam, made)
 
 
 _READERS: Mapping[tuple[str, ReportType], Callable[[Reading], tuple[Leaves, list[Leaves]]]] = {

@@ -23,11 +23,11 @@ from weakbox.extractors.matcher_values import (
     side_of,
 )
 from weakbox.records.stated import FieldValue
+from weakbox.terminology.birads import severity
 
 PRINTED_SCALE = 4
 """So many different categories in one report are a printed scale rather than findings."""
 SMALLEST_GLAND_ML = 5
-_BIRADS_ORDER = ("1", "2", "3", "0", "4", "4A", "4B", "4C", "5", "6")
 _DENSITY_WORDS = {"fatty": "a", "scattered": "b", "heterogeneously": "c", "extremely": "d"}
 _MOSTLY = frozenset({"entirely", "almost", "predominantly"})
 _KINDS = ("mass", "calcifications", "cyst", "architectural_distortion", "asymmetry")
@@ -176,7 +176,7 @@ def breast_radiology(reading: Reading) -> tuple[Leaves, list[Leaves]]:
     exam: Leaves = {}
     categories = list(_birads(reading))
     if categories and len({category[0] for category in categories}) < PRINTED_SCALE:
-        put(exam, reading, "exam.birads", max(categories, key=lambda found: _BIRADS_ORDER.index(str(found[0]))))
+        put(exam, reading, "exam.birads", max(categories, key=lambda found: severity(str(found[0]))))
     put(exam, reading, "exam.density", only(_density(reading)))
     marks = [mark for mark in reading.of("mammography", "ultrasound", "mri") if reading.is_current(mark.start)]
     put(exam, reading, "exam.modality", only((mark.concept, mark.start, mark.end) for mark in marks))

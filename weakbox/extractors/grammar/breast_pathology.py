@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from weakbox.extractors.extractor import abstain
+from weakbox.extractors.extractor import abstain, assembled
 from weakbox.extractors.grammar.breast.pathology_assembly import (
     of_columns,
     with_bracketed_places,
@@ -44,7 +44,7 @@ from weakbox.extractors.grammar.breast.pathology_tables import find_tables
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 from weakbox.extractors.grammar.pathology.passages import Passage
 from weakbox.organs.breast import ORGAN, PATHOLOGY
-from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
+from weakbox.records.extraction import Flag, ReportExtraction, Specimen
 from weakbox.records.report import Report
 from weakbox.records.stated import FieldValue, Stated
 from weakbox.text.injection import injection_spans
@@ -143,17 +143,7 @@ def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequen
         values, found = _stated(text, ordered, f"{PATHOLOGY.item_kind}[{index}].")
         flags += found
         records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
-    return ReportExtraction(
-        report_id=report.report_id,
-        patient_id=report.patient_id,
-        report_type=report.report_type,
-        organ=ORGAN.name,
-        status=ExtractionStatus.OK,
-        exam=exam_values,
-        specimens=tuple(records),
-        flags=tuple(dict.fromkeys(flags)),
-        extractor=SOURCE,
-    )
+    return assembled(report, ORGAN.name, SOURCE, exam_values, records, flags)
 
 
 def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:

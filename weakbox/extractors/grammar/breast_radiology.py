@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from weakbox.extractors.grammar.breast.radiology_categories import SEVERITY
+from weakbox.extractors.extractor import abstain, assembled
 from weakbox.extractors.grammar.breast.radiology_drafts import Draft, largest, quadrant_of
 from weakbox.extractors.grammar.breast.radiology_exam import (
     ModalityReading,
@@ -26,8 +26,9 @@ from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Role
 from weakbox.organs.breast import ORGAN, RADIOLOGY
 from weakbox.records.extraction import ExtractionStatus, Finding, Flag, ReportExtraction
-from weakbox.records.report import Report, ReportType
+from weakbox.records.report import Report
 from weakbox.records.stated import FieldValue, Stated
+from weakbox.terminology.birads import severity
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
@@ -40,7 +41,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     """What a breast imaging report states. Abstains on empty text and on reports of another organ."""
     reason = _abstention(text)
     if reason is not None:
-        return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
+        return abstain(report, ORGAN.name, SOURCE, reason)
     text, sections = in_one_spelling(text, sections)
     sections = with_titles(without_fields(sections, text.lower), text.lower)
     view = build_view(text, sections)
@@ -53,23 +54,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     items = tuple(_finding(report, index, draft, text, flags) for index, draft in enumerate(findings))
     flags += _text_flags(view)
     status = ExtractionStatus.REVIEW if any(flag.code in _REVIEW_CODES for flag in flags) else ExtractionStatus.OK
-    return _extraction(report, status, exam, items, tuple(flags))
-
-
-def _extraction(
-    report: Report, status: ExtractionStatus, exam: Mapping[str, Stated[FieldValue]], findings: tuple[Finding, ...], flags: tuple[Flag, ...]
-) -> ReportExtraction:
-    return ReportExtraction(
-        report_id=report.report_id,
-        patient_id=report.patient_id,
-        report_type=ReportType.RADIOLOGY,
-        organ=ORGAN.name,
-        status=status,
-        exam=exam,
-        findings=findings,
-        flags=flags,
-        extractor=SOURCE,
-    )
+    return assembled(report, ORGAN.name, SOURCE, exam, items, flags, status)
 
 
 _ORGAN = re.compile(
@@ -152,7 +137,7 @@ def _with_findings(stated: Candidate | None, findings: Sequence[Draft]) -> Candi
     if stated is not None and stated.rule != "worst_stated":
         return stated
     own = [replace(draft.values["birads"], rule="worst_stated", flags=()) for draft in findings if "birads" in draft.values]
-    return max([*((stated,) if stated else ()), *own], key=lambda candidate: SEVERITY[str(candidate.value)], default=None)
+    return max([*((stated,) if stated else ()), *own], key=lambda candidate: severity(str(candidate.value)), default=None)
 
 
 def _turn_categories(categories: dict[str, Candidate], correction: Correction, flags: list[Flag]) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from weakbox.extractors.extractor import abstain
+from weakbox.extractors.extractor import abstain, assembled
 from weakbox.extractors.grammar.pathology.assembly import Assembled, assemble
 from weakbox.extractors.grammar.pathology.blocks import lay_out
 from weakbox.extractors.grammar.pathology.case_level import case_cores, mask_past, overall_grade, read_case, read_procedure
@@ -25,7 +25,7 @@ from weakbox.extractors.grammar.pathology.specimens import MALIGNANT, Reader
 from weakbox.extractors.grammar.pathology.tables import ColumnOf
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
-from weakbox.records.extraction import ExtractionStatus, Flag, ReportExtraction, Specimen
+from weakbox.records.extraction import Flag, ReportExtraction, Specimen
 from weakbox.records.report import Report
 from weakbox.records.stated import FieldValue, Span, Stated
 from weakbox.text.normalise import Normalised
@@ -276,17 +276,7 @@ def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequen
         values, found = _stated(text, facts, f"{PATHOLOGY.item_kind}[{index}].")
         flags += found
         records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
-    return ReportExtraction(
-        report_id=report.report_id,
-        patient_id=report.patient_id,
-        report_type=report.report_type,
-        organ=ORGAN.name,
-        status=ExtractionStatus.OK,
-        exam=exam_values,
-        specimens=tuple(records),
-        flags=tuple(dict.fromkeys(flags)),
-        extractor=SOURCE,
-    )
+    return assembled(report, ORGAN.name, SOURCE, exam_values, records, flags)
 
 
 def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from weakbox.extractors.extractor import abstain, assembled
 from weakbox.extractors.grammar.radiology_drafts import Candidate, Draft, ExamReading, largest
 from weakbox.extractors.grammar.radiology_exam import read_exam_table, read_version, read_volume
 from weakbox.extractors.grammar.radiology_lesions import read_section
@@ -17,7 +18,7 @@ from weakbox.extractors.grammar.radiology_tables import with_fields
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View, build_view
 from weakbox.organs.prostate import ORGAN, RADIOLOGY
 from weakbox.records.extraction import ExtractionStatus, Finding, Flag, ReportExtraction
-from weakbox.records.report import Report, ReportType
+from weakbox.records.report import Report
 from weakbox.records.stated import FieldValue, Span, Stated
 from weakbox.terminology.sectors import sectors_of
 from weakbox.text.normalise import Normalised
@@ -32,7 +33,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     """What a prostate MRI report states. Abstains on empty text and on reports of another organ or modality."""
     reason = _abstention(text)
     if reason is not None:
-        return _extraction(report, ExtractionStatus.ABSTAINED, {}, (), (Flag(path="", code=reason),))
+        return abstain(report, ORGAN.name, SOURCE, reason)
     text = with_fields(text)
     view = build_view(text, sections, report.language)
     lesions, overall, overall_likert = _read_lesions(view)
@@ -43,23 +44,7 @@ def read_radiology(report: Report, text: Normalised, sections: Sequence[TextSect
     if not exam and not findings:
         flags.append(Flag(path="", code="missing", detail="no value of an MRI report was found"))
     status = ExtractionStatus.REVIEW if any(flag.code in _REVIEW_CODES for flag in flags) else ExtractionStatus.OK
-    return _extraction(report, status, exam, findings, tuple(flags))
-
-
-def _extraction(
-    report: Report, status: ExtractionStatus, exam: Mapping[str, Stated[FieldValue]], findings: tuple[Finding, ...], flags: tuple[Flag, ...]
-) -> ReportExtraction:
-    return ReportExtraction(
-        report_id=report.report_id,
-        patient_id=report.patient_id,
-        report_type=ReportType.RADIOLOGY,
-        organ=ORGAN.name,
-        status=status,
-        exam=exam,
-        findings=findings,
-        flags=flags,
-        extractor=SOURCE,
-    )
+    return assembled(report, ORGAN.name, SOURCE, exam, findings, flags, status)
 
 
 _ORGAN = re.compile(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-SEVERITY = {"1": 1.0, "2": 2.0, "0": 2.5, "3": 3.0, "4": 4.0, "4A": 4.1, "4B": 4.2, "4C": 4.3, "5": 5.0, "6": 6.0}
-"""From least to worst; an incomplete examination (0) asks for more than a benign one."""
+from weakbox.terminology.birads import worst
+
 _WORDS = {
     **dict(zip(("zero", "one", "two", "three", "four", "five", "six"), "0123456", strict=True)),
     **dict(zip(("i", "ii", "iii", "iv", "v", "vi"), "123456", strict=True)),
@@ -25,11 +25,6 @@ class CategoryMention:
     is_ambiguous: bool = False
     is_bare: bool = False
     """Without the system's name beside it."""
-
-
-def worst(values: list[str]) -> str:
-    """The most severe of some categories."""
-    return max(values, key=lambda value: SEVERITY[value])
 
 
 _NAME = r"(?:\bb\s?[il1]?[- ]?\s?-?rad[s5]?(?:tm|®|\s?\(r\))?|\bbirads?(?:tm)?)"

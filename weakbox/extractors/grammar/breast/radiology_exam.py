@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weakbox.extractors.grammar.breast.places import PlaceWord, find_sides
-from weakbox.extractors.grammar.breast.radiology_categories import SEVERITY, CategoryMention, find_densities
+from weakbox.extractors.grammar.breast.radiology_categories import CategoryMention, find_densities
 from weakbox.extractors.grammar.breast.radiology_facts import current_sides
 from weakbox.extractors.grammar.breast.radiology_nouns import find_nouns
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Role
 from weakbox.records.report import SectionKind
+from weakbox.terminology.birads import severity
 from weakbox.text.sections import TextSection
 
 _MODALITY = re.compile(
@@ -362,7 +363,7 @@ def _by_trust_all(scores: Sequence[Scored]) -> list[Scored]:
 
 
 def _worst(scores: Sequence[Scored], rule: str, confidence: float) -> Candidate:
-    best = max(scores, key=lambda scored: (SEVERITY[scored.mention.value], -scored.mention.start)).mention
+    best = max(scores, key=lambda scored: (severity(scored.mention.value), -scored.mention.start)).mention
     flags = [*(("range",) if best.is_range else ()), *(("ambiguous",) if best.is_ambiguous else ())]
     return Candidate(
         value=best.value, words=((best.start, best.end),), rule=rule, confidence=confidence if not flags else 0.75, flags=tuple(flags)

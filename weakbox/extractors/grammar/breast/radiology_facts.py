@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from weakbox.extractors.grammar.breast.places import PlaceWord
-from weakbox.extractors.grammar.breast.radiology_categories import SEVERITY, CategoryMention
+from weakbox.extractors.grammar.breast.radiology_categories import CategoryMention
 from weakbox.extractors.grammar.breast.radiology_units import View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
+from weakbox.terminology.birads import severity
 from weakbox.text.quantities import Measured, Size
 
 _WRONG_BEFORE = re.compile(
@@ -148,7 +149,7 @@ def category_candidate(mentions: list[CategoryMention], rule: str, confidence: f
     """The worst of some categories."""
     if not mentions:
         return None
-    best = max(mentions, key=lambda mention: (SEVERITY[mention.value], -mention.start))
+    best = max(mentions, key=lambda mention: (severity(mention.value), -mention.start))
     flags = [*(("range",) if best.is_range else ()), *(("ambiguous",) if best.is_ambiguous else ())]
     return Candidate(
         value=best.value, words=((best.start, best.end),), rule=rule, confidence=confidence if not flags else 0.7, flags=tuple(flags)
