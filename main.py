@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from weakbox.commands import cohort, public_sets, report_texts
+from weakbox.commands.command_line import DEFAULT_CONFIG, EXIT_INCOMPLETE, ConfigOption, DebugOption, SetOption, errors_for_users
 
 if TYPE_CHECKING:
     from weakbox.runtime.config import Configuration
@@ -33,18 +36,12 @@ SECTIONS = {
 }
 """The section of the configuration that each stage takes."""
 
-EXIT_UNUSABLE = 2
-EXIT_INCOMPLETE = 3
-"""The run ended, but some of the input could not be used; the ledger says which."""
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file that holds every choice of the run.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Override one choice, [cyan]labels.default_diameter_mm=10[/]; repeatable.")
-]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-DEFAULT_CONFIG = Path("configs.yaml")
+app.command("simulate")(cohort.simulate_cohort)
+app.command()(cohort.roles)
+app.command("deidentify")(report_texts.deidentify_reports)
+app.command()(report_texts.tune)
+app.command()(public_sets.datasets)
 
 
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
@@ -244,29 +241,6 @@ def pseudonymiser(configuration: Configuration) -> Any:
     )
 
 
-@contextmanager
-def errors_for_users(debug: bool) -> Iterator[None]:
-    """An error the user can act on ends with its sentence and exit code 2; `--debug` shows where it came from."""
-    import errno
-
-    from weakbox.records.errors import InputError
-
-    try:
-        yield
-    except InputError as error:
-        if debug:
-            raise
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(EXIT_UNUSABLE) from None
-    except OSError as error:
-        if debug or error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
-            raise
-        typer.secho(
-            f"error: {error.strerror}: {error.filename}; make room or rights there and run again: finished work is kept", err=True, fg="red"
-        )
-        raise typer.Exit(EXIT_UNUSABLE) from None
-
-
 @app.callback(invoke_without_command=True)
 def run(
     context: typer.Context,
@@ -343,17 +317,25 @@ def status(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None, d
 
 
 @app.command()
-def roles(
-    descriptions: Annotated[Path, typer.Option(help="CSV with a column `series_description`.")],
-    output: Annotated[Path, typer.Option(help="CSV to write: the same rows with `role`, `plane`, `confidence`, `reason`.")],
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; remove everything listed.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    overrides: SetOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """How a site's series names would be read, before any DICOM is touched."""
+    """What of a run can be made again, with sizes; removed after a question each. Keys and readers' decisions are never listed."""
     with errors_for_users(debug):
-        from weakbox.imaging.role_table import classify_descriptions
+        from weakbox.audit.recreatable import recreatable, remove
 
-        rows = classify_descriptions(descriptions, output)
-        typer.echo(f"{rows} descriptions read; written: {output}")
+        found = recreatable(load_configuration(config, overrides))
+        for item in found:
+            typer.echo(f"{item.bytes / 2**20:10.1f} MiB  {item.files:7d} files  {item.path}  (made again by {item.made_again_by})")
+        for item in found:
+            if yes or typer.confirm(f"remove {item.path}?", default=False):
+                remove(item)
+                typer.echo(f"removed: {item.path}")
+        if not found:
+            typer.echo("nothing to remove")
 
 
 @app.command()
@@ -399,43 +381,6 @@ def find_report(store: Store, report_id: str) -> Any:
             names.append(record.report_id)
     msg = f"no report is called {report_id!r}{nearest_name(report_id, names)} ({len(names)} reports were read)"
     raise InputError(msg)
-
-
-@app.command("deidentify")
-def deidentify_reports(
-    reports: Annotated[Path, typer.Option("--input", help="Reports as extraction.py reads them: .csv, .tsv or .jsonl.")],
-    output: Annotated[Path, typer.Option(help="JSON Lines file to write: texts without what identifies, under research identifiers.")],
-    key_file: Annotated[Path, typer.Option(help="Secret key of the identifiers and shifts; made where it is not there. Keep it inside.")],
-    dates: Annotated[str, typer.Option(help="shift (each patient's own days), year or mask.")] = "shift",
-    others: Annotated[str, typer.Option(help="mask (<PERSON>) or surrogate (a stand-in made from the key).")] = "mask",
-    report_type: Annotated[str | None, typer.Option(help="radiology or pathology, where rows do not say.")] = None,
-    organ: Annotated[str, typer.Option(help="Organ of the reports whose row does not say.")] = "prostate",
-    debug: DebugOption = False,
-) -> None:
-    """Take what identifies a person out of report texts; scores, sizes and eponyms stay. [bold]Never complete: look at a sample.[/]"""
-    with errors_for_users(debug):
-        from collections import Counter
-
-        from weakbox.exporters.report_text import shared_lines
-        from weakbox.extractors.report_files import Defaults, read_reports, write_lines
-        from weakbox.runtime.nearest import one_of
-        from weakbox.runtime.privacy import Pseudonymiser, load_or_create_key
-        from weakbox.text.deidentify import Operator
-
-        batch = read_reports(reports, Defaults(report_type=report_type, organ=organ, language="auto"))
-        identities = Pseudonymiser(key=load_or_create_key(key_file), research_patients={})
-        chosen = [
-            Operator(one_of(dates, ("shift", "year", "mask"), "--dates")),
-            Operator(one_of(others, ("mask", "surrogate"), "--others")),
-        ]
-        found: Counter[str] = Counter()
-        write_lines(output, shared_lines(batch.reports, identities, chosen[1], chosen[0], found))
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "nothing"
-        typer.echo(f"{len(batch.reports)} reports, replaced: {counts}; written: {output}")
-        for problem in batch.problems:
-            typer.echo(f"error: {problem}", err=True)
-    if batch.problems:
-        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()
@@ -485,35 +430,6 @@ def annotate(
 
 
 @app.command()
-def tune(
-    gold: Annotated[Path, typer.Option(help="Reviewed reports: gold .yaml or .jsonl, or a folder of them.")],
-    model: Annotated[str, typer.Option(help="Folder of an instruct model, or its name in the local Hugging Face cache.")],
-    output: Annotated[Path, typer.Option(help="New folder for the adapter, the merged model and its card.")],
-    exclude: Annotated[list[Path] | None, typer.Option(help="Gold reports kept for testing; refused as training text. Repeatable.")] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 2e-4,
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
-    longest: Annotated[int, typer.Option(min=64, help="Tokens of prompt and answer; longer examples are left out.")] = 8192,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
-    debug: DebugOption = False,
-) -> None:
-    """Make a site's own small model: tune one on reviewed reports (LoRA). The output folder serves as `local.model`."""
-    with errors_for_users(debug):
-        import llm
-        from weakbox.evaluation.gold import read_gold
-        from weakbox.evaluation.tuning import examples_of
-
-        made = examples_of(read_gold(gold), [entry for path in exclude or () for entry in read_gold(path)])
-        typer.echo(f"{len(made.examples)} reports, {made.values} values with their words", err=True)
-        typer.echo(f"left out: {made.reports_left_out} reports, {made.values_left_out} values without words that state them", err=True)
-        chosen = {"epochs": epochs, "learning_rate": learning_rate, "rank": rank, "longest": longest, "seed": seed, "device": device}
-        card = llm.tune_model(made.examples, llm.TuneOptions.model_validate({"model": model, "output": output, **chosen}))
-        typer.echo(json.dumps(card["loss"]))
-        typer.echo(f"written: {output / 'model'}")
-
-
-@app.command()
 def configuration(
     output: Annotated[Path, typer.Option(help="Markdown page to write.")] = Path("docs/configuration.md"),
 ) -> None:
@@ -528,28 +444,6 @@ def configuration(
     sources = {name: load_plugin("weakbox.sources", name, "SOURCE").options for name in names}
     write_text(output, render(sections, {"Sources": sources}))
     typer.echo(f"written: {output}")
-
-
-@app.command("simulate")
-def simulate_cohort(
-    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist.")],
-    patients: Annotated[int, typer.Option(min=1)] = 12,
-    seed: Annotated[int, typer.Option()] = 7,
-    registration_error_mm: Annotated[float, typer.Option(min=0.0, help="Root mean square error of the biopsy coordinates.")] = 3.0,
-    images: Annotated[bool, typer.Option(help="Write DICOM studies; without them a series index is written.")] = True,
-    workers: Annotated[int | None, typer.Option(min=1)] = None,
-    debug: DebugOption = False,
-) -> None:
-    """A synthetic cohort with known truth: reports, pathology, biopsy sheets, DICOM studies and a `configs.yaml` for it."""
-    with errors_for_users(debug):
-        from weakbox.runtime.executors.local import LocalExecutor
-        from weakbox.simulate.cohort import simulate
-
-        with closing(LocalExecutor(workers)) as executor:
-            summary = simulate(
-                folder, patients=patients, seed=seed, registration_error_mm=registration_error_mm, with_images=images, executor=executor
-            )
-        typer.echo(summary)
 
 
 evaluation = typer.Typer(help="Compare what was made with what is known to be true.", invoke_without_command=True)

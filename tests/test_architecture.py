@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 STAGES = ("preprocessing", "extraction", "matching", "postprocessing", "export")
 CRAFT = ("weakbox.records", "weakbox.terminology", "weakbox.organs", "weakbox.text", "weakbox.imaging", "weakbox.runtime",
-         "weakbox.linking", "weakbox.labelling", "weakbox.sources", "weakbox.extractors", "weakbox.exporters")  # fmt: skip
+         "weakbox.linking", "weakbox.labelling", "weakbox.sources", "weakbox.datasets_public", "weakbox.curation",
+         "weakbox.extractors", "weakbox.exporters")  # fmt: skip
 FIRM = ("weakbox.records", "weakbox.terminology")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -35,7 +36,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "weakbox.linking": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.imaging"),
     "weakbox.labelling": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.imaging", "weakbox.linking"),
     "weakbox.sources": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.imaging", "weakbox.runtime"),
-    "weakbox.datasets_public": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox.sources", "weakbox.clients"),
+    "weakbox.datasets_public": (*FIRM, "weakbox.organs", "weakbox.imaging", "weakbox.runtime", "weakbox.sources"),
+    "weakbox.curation": (*FIRM, "weakbox.imaging", "weakbox.runtime"),
     "weakbox.clients": (*FIRM, "weakbox.runtime"),
     "weakbox.extractors": (*FIRM, "weakbox.organs", "weakbox.text", "weakbox.runtime", "llm"),
     "weakbox.language_models": (*FIRM, "weakbox.runtime"),
@@ -57,10 +59,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "weakbox.review",
         "weakbox.simulate",
         "weakbox.clients",
-        "weakbox.datasets_public",
+        "weakbox.commands",
         "weakbox",
         "llm",
     ),
+    # commands that need no stage
+    "weakbox.commands": (*CRAFT, "weakbox.audit", "weakbox.evaluation", "weakbox.simulate", "weakbox.clients", "llm"),
     # models: read what the pipeline wrote; nothing imports them
     "cv_model_experiments": (*CRAFT, "weakbox", "weakbox.audit"),
     "benchmarks": (
@@ -88,7 +92,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "dask": ("weakbox.runtime",),
     "dask_jobqueue": ("weakbox.runtime",),
     "spacy": ("weakbox.text", "weakbox.extractors"),
-    "typer": ("main", "cv_model_experiments", "benchmarks"),
+    "typer": ("main", "weakbox.commands", "cv_model_experiments", "benchmarks"),
     "matplotlib": ("weakbox.audit", "weakbox.exporters", "cv_model_experiments", "benchmarks"),
 }
 """Libraries that stay behind one door."""
@@ -227,7 +231,12 @@ def test_the_stages_do_not_know_each_other() -> None:
 
 
 def test_the_table_lets_the_model_in_by_one_door() -> None:
-    assert {place for place, allowed in MAY_IMPORT.items() if "llm" in allowed} == {"weakbox.extractors", "main", "benchmarks"}
+    assert {place for place, allowed in MAY_IMPORT.items() if "llm" in allowed} == {
+        "weakbox.extractors",
+        "weakbox.commands",
+        "main",
+        "benchmarks",
+    }
 
 
 def test_nothing_may_import_the_model_experiments() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 
 from weakbox.records.grid import Grid
 from weakbox.records.record import record
+from weakbox.records.stated import FieldValue
 
 
 class SeriesRole(StrEnum):
@@ -16,6 +19,8 @@ class SeriesRole(StrEnum):
     DCE = "DCE"
     T1W = "T1W"
     LOCALIZER = "LOCALIZER"
+    MAMMOGRAM = "MG"
+    DERMATOSCOPY = "DMS"
     OTHER = "OTHER"
     UNKNOWN = "unknown"
 
@@ -87,7 +92,10 @@ class Series:
     problems: tuple[str, ...] = ()
     instances: tuple[Instance, ...] = ()
     volume_path: str | None = None
-    """A ready NIfTI or MHA volume instead of DICOM instances."""
+    """A ready image file (NIfTI, MHA; of a 2-D image PNG, JPEG, TIFF) instead of DICOM instances."""
+    attributes: Mapping[str, FieldValue] = field(default_factory=dict)
+    """What a data set states of one image: ``laterality`` (left, right), ``view`` (CC, MLO ...), ``breast_density`` (a..d),
+    ``columns``, ``rows``, ``implant``, ``site`` ...; only what is stated."""
 
     @property
     def key(self) -> str:

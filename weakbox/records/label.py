@@ -20,6 +20,8 @@ class Tier(StrEnum):
     TARGET_ROI = "target_roi"
     BIOPSY_COORDINATE = "biopsy_coordinate"
     BIOPSY_CORE = "biopsy_core"
+    MODEL = "model"
+    """Drawn by a model, perhaps guided by a report or a person's click (PI-CAI's ``Bosma22a``)."""
     REPORT_SECTOR = "report_sector"
     CASE_LEVEL = "case_level"
 
@@ -65,6 +67,36 @@ class Box:
     uncertainty_mm: float
 
 
+@record
+class PixelBox:
+    """A box on a 2-D image, in pixels of the image as it is stored.
+
+    Edges, not centres: the pixel in column c and row r fills c..c+1 and r..r+1, so ``x1 - x0`` is the width. No
+    millimetres and no Frame of Reference: a projection has none.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    series_key: str
+    """The image, by ``Series.key``."""
+
+    def __post_init__(self) -> None:
+        if not (self.x1 > self.x0 and self.y1 > self.y0):
+            msg = f"a box has x1 > x0 and y1 > y0, got x {self.x0}..{self.x1}, y {self.y0}..{self.y1}"
+            raise ValueError(msg)
+
+
+@record
+class MaskFile:
+    """A mask on disk: the voxels or pixels of ``path`` that hold ``value`` (any but 0 where None), on the grid of ``series_key``."""
+
+    path: str
+    series_key: str
+    value: int | None = None
+
+
 class LesionStatus(StrEnum):
     """What tissue says of a lesion; ``untested`` is imaging only.
 
@@ -107,6 +139,17 @@ class WeakLabel:
     needs_review: bool = False
     evidence: tuple[Evidence, ...] = ()
     location: str | None = None
+    diagnosis: str | None = None
+    """What a data set calls it, in lower snake case (``malignant``, ``benign_without_callback``, ``melanoma``); no BI-RADS."""
+    birads: str | None = None
+    finding_types: tuple[str, ...] = ()
+    """``mass``, ``calcification``, ``architectural_distortion``, ``asymmetry`` ..., sorted; empty where not stated."""
+    attributes: Mapping[str, FieldValue] = field(default_factory=dict)
+    """What else a data set states of the lesion (shape, margin, subtlety ...), by its own words."""
+    series_key: str | None = None
+    """The image that a label without a box speaks of; None for the whole study."""
+    pixel_box: PixelBox | None = None
+    mask: MaskFile | None = None
 
 
 class Decision(StrEnum):
@@ -130,6 +173,23 @@ class ReviewDecision:
 
 
 @record
+class Origin:
+    """What a public data set says of a case beside its labels."""
+
+    dataset: str
+    """File name in ``weakbox/datasets_public``."""
+    licence: str
+    """Of this very image where the set states one for each, else of the set."""
+    group_ids: tuple[str, ...]
+    """What no split may tear apart: ``patient:<id>``, ``lesion:<id>``; sorted, with the data set's own identifiers."""
+    identifiers: tuple[str, ...] = ()
+    """Names under which the same images may come again: ``isic:ISIC_0000001``, ``prostatex:ProstateX-0001``, ``sop:<UID>``."""
+    official_split: str | None = None
+    """``train``, ``validation`` or ``test`` where the data set has a split of its own."""
+    attribution: str = ""
+
+
+@record
 class CuratedCase:
     """The outcome for one study that goes into the set: its labels, possibly none, and why."""
 
@@ -150,6 +210,8 @@ class CuratedCase:
     """Where the values of ``clinical`` were stated."""
     conflicts: tuple[str, ...] = ()
     needs_review: bool = False
+    origin: Origin | None = None
+    """Of a public case; None for the cohort's own."""
 
 
 @record

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from weakbox.records import artifact, biopsy, case, extraction, imaging, label, report
+from weakbox.records import artifact, biopsy, case, extraction, image_set, imaging, label, report
 from weakbox.records.errors import InputError
 
 _LINE = re.compile(rb'\{"type":"(?P<name>\w+)","value":(?P<value>\{.*\})\}\s*', re.DOTALL)
-_MODULES = (artifact, biopsy, case, extraction, imaging, label, report)
+_MODULES = (artifact, biopsy, case, extraction, image_set, imaging, label, report)
 
 
 @cache

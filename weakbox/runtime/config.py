@@ -34,6 +34,11 @@ class OutputSettings(Settings):
         return self.folder / "store"
 
     @property
+    def public(self) -> Path:
+        """Where the records of public sets lie."""
+        return self.folder / "public_store"
+
+    @property
     def dataset(self) -> Path:
         """The exported dataset; holds research identifiers only."""
         return self.folder / "dataset"

@@ -11,6 +11,7 @@ from typing import Any
 from weakbox.records.biopsy import BiopsyCore, BiopsyTarget, Segmentation
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.imaging import ImagingStudy
+from weakbox.records.label import CuratedCase
 from weakbox.records.report import Report
 from weakbox.runtime.codec import decode, encode
 from weakbox.runtime.digests import ContentDigests, stat_digest
@@ -23,6 +24,7 @@ KINDS: dict[type[object], str] = {
     BiopsyTarget: "target",
     BiopsyCore: "core",
     Segmentation: "segmentation",
+    CuratedCase: "case",
 }
 """The kind under which the ledger and the flow count a record."""
 
