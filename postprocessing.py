@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from weakbox.datasets_public.searching import load_dataset
 from weakbox.imaging.boxes import box_around, box_over, spanned_corners
 from weakbox.imaging.frames import FRAME_UNSTATED
 from weakbox.labelling.grading import Grading, case_gradings, class_of, grade_conflicts, gradings_of, number, status_of, whole
 from weakbox.labelling.placing import Centre, Size, centre_of_words, location_of_item, size_of
+from weakbox.labelling.policy import LabelPolicy
 from weakbox.labelling.votes import evidence_of, votes_of
 from weakbox.linking.places import gland_frame, points_of
 from weakbox.linking.tissue import core_grade
@@ -73,6 +75,7 @@ class TierConfidence(Settings):
     target_roi: float = Field(default=0.95, ge=0, le=1, description="Mask of a biopsy target.")
     biopsy_coordinate: float = Field(default=0.9, ge=0, le=1, description="Coordinate of a biopsy target.")
     biopsy_core: float = Field(default=0.75, ge=0, le=1, description="Track of a positive core.")
+    model: float = Field(default=0.6, ge=0, le=1, description="Drawn by a model.")
     report_sector: float = Field(default=0.5, ge=0, le=1, description="Sector in the report.")
     case_level: float = Field(default=0.3, ge=0, le=1, description="No place.")
 
@@ -109,6 +112,7 @@ class Config(Settings):
     conflict_factor: float = Field(default=0.7, gt=0, le=1, description="Each conflict multiplies the confidence by this.")
     frame_unstated_factor: float = Field(default=0.8, gt=0, le=1, description="An unstated frame multiplies the confidence by this.")
     uncertainty_mm: Uncertainty = Field(default=Uncertainty(), description="Expected error of a centre by its source, mm.")
+    policy: LabelPolicy = Field(default=LabelPolicy(), description="How stated facts become classes of the joined set.")
     tier_confidence: TierConfidence = Field(default=TierConfidence(), description="Confidence of each tier.")
 
 
@@ -132,6 +136,46 @@ class PatientStage:
             entered={"case": len(matched), "lesion": sum(len(each.lesions) for each in matched)},
             left={"case": len(curated), "lesion": sum(len(each.labels) for each in curated)},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicStage:
+    """The stage over one patient's cases of public sets: what their files say beside the tables, and the tiers that are wanted."""
+
+    config: Config
+
+    def __call__(self, patient_id: str, records: Sequence[Any]) -> StageOutput:
+        """Complete each case from its files; every case goes on or is dropped with a reason."""
+        cases = [each for each in records if isinstance(each, CuratedCase)]
+        results = [self._completed(each) for each in cases]
+        finished = [case for case, _ in results if case is not None]
+        return StageOutput(
+            records=finished,
+            ledger=[entry for _, entries in results for entry in entries],
+            entered={"case": len(cases)},
+            left={"case": len(finished)},
+        )
+
+    def _completed(self, case: CuratedCase) -> tuple[CuratedCase | None, tuple[LedgerEntry, ...]]:
+        complete = load_dataset(case.dataset).complete
+        finished, entries = (case, ()) if complete is None else complete(case)
+        if finished is None:
+            return None, entries
+        labels = tuple(label for label in finished.labels if label.tier in self.config.tiers)
+        left_out = [_tier_left_out(case, label) for label in finished.labels if label.tier not in self.config.tiers]
+        return replace(finished, labels=labels), (*entries, *left_out)
+
+
+def _tier_left_out(case: CuratedCase, label: WeakLabel) -> LedgerEntry:
+    return LedgerEntry(
+        stage=STAGE,
+        kind="label",
+        item_id=label.label_id,
+        outcome=Outcome.DROPPED,
+        reason="tier_not_wanted",
+        detail=label.tier.value,
+        patient_id=case.patient_id,
+    )
 
 
 def decisions_by_case(path: Path) -> dict[str, tuple[ReviewDecision, ...]]:

@@ -21,7 +21,7 @@ from weakbox.imaging.series_choice import AdcVariant, ChoicePolicy, choose_serie
 from weakbox.records.biopsy import BiopsyCore, BiopsyTarget, Segmentation
 from weakbox.records.case import LedgerEntry, PatientRecord
 from weakbox.records.crosswalk import CrosswalkEntry
-from weakbox.records.errors import ConfigurationError
+from weakbox.records.errors import ConfigurationError, InputError
 from weakbox.records.imaging import ImagingStudy, Plane, Purpose, Series, SeriesRole, StudyKind
 from weakbox.records.report import Report, ReportType
 from weakbox.runtime.config import validate
@@ -34,6 +34,8 @@ from weakbox.sources.source import Family, Source, SourceOptions
 from weakbox.text.report_versions import settle_versions
 
 if TYPE_CHECKING:
+    from weakbox.datasets_public.dataset import Located
+    from weakbox.records.label import CuratedCase
     from weakbox.runtime.executors.executor import Executor
 
 SOURCES = "weakbox.sources"
@@ -65,6 +67,19 @@ def _open_options(value: object) -> object:
 Input = Annotated[SerializeAsAny[SourceOptions], BeforeValidator(_open_options)]
 
 
+class PublicInputs(BaseModel):
+    """Public data sets on disk that join the set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    roots: tuple[Path, ...] = Field(
+        default=(),
+        description="Folders to look in; where none is given, those of `WEAKBOX_DATA`, else the usual places (data, ~/data ...).",
+    )
+    datasets: tuple[str, ...] = Field(default=(), description="Sets that must be there, by name or title; every set found where empty.")
+    allow_partial: bool = Field(default=False, description="Use sets of which required files are missing, rather than stop.")
+
+
 class Inputs(BaseModel):
     """What is read: lists of inputs, each with the `source` that reads it and that source's own options."""
 
@@ -75,6 +90,12 @@ class Inputs(BaseModel):
     biopsies: tuple[Input, ...] = Field(default=(), description="Biopsy targets and cores.")
     segmentations: tuple[Input, ...] = Field(default=(), description="Lesion, gland and zone masks.")
     crosswalk: tuple[Input, ...] = Field(default=(), description="Original and research identifiers, and date shifts.")
+    public: PublicInputs | None = Field(default=None, description="Public data sets that join the set.")
+
+    @property
+    def has_cohort(self) -> bool:
+        """Whether there are records of patients of one's own."""
+        return any(getattr(self, family) for family in FAMILIES)
 
     def model_post_init(self, context: Any, /) -> None:
         """Every source stands in the list of its own family."""
@@ -180,6 +201,45 @@ class OpenSources:
 def open_sources(inputs: Inputs) -> OpenSources:
     """The sources that the configuration names; their files are looked for when asked for."""
     return OpenSources(inputs)
+
+
+def find_public(inputs: PublicInputs) -> tuple[Located, ...]:
+    """The public sets that the configuration asks for, where they lie; each once.
+
+    Raises:
+        InputError: a named set is not on disk, or (unless allowed) required files of it are missing.
+    """
+    from weakbox.datasets_public.searching import dataset_names, load_dataset, search, search_roots
+
+    wanted = [load_dataset(name).card.name for name in inputs.datasets]
+    roots = search_roots(inputs.roots)
+    found: dict[str, Located] = {}
+    for located in search(roots, wanted or dataset_names()):
+        best = found.get(located.dataset)
+        if best is None or len(located.missing) < len(best.missing):
+            found[located.dataset] = located
+    places = ", ".join(str(root) for root in roots) or "none: give inputs.public.roots"
+    for name in wanted:
+        if name not in found:
+            msg = f"inputs.public: {name} is not in the folders looked in ({places}); `main.py datasets` shows what is there"
+            raise InputError(msg)
+    for located in found.values():
+        if located.missing and not inputs.allow_partial:
+            msg = (
+                f"{located.folder}: {located.dataset} is partial, missing {'; '.join(located.missing)}; "
+                "complete it, leave it out of inputs.public.datasets, or set inputs.public.allow_partial: true"
+            )
+            raise InputError(msg)
+    return tuple(found[name] for name in sorted(found))
+
+
+def read_public(found: Iterable[Located]) -> Iterator[CuratedCase | LedgerEntry]:
+    """The cases of public sets as their tables tell them, and a ledger row for what could not be used."""
+    from weakbox.datasets_public.cases import read_cases
+    from weakbox.datasets_public.searching import load_dataset
+
+    for located in found:
+        yield from read_cases(load_dataset(located.dataset), located)
 
 
 def read_inputs(inputs: Inputs, config: Config, executor: Executor, cache_folder: Path) -> Iterator[PatientItem | LedgerEntry]:
