@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from weakbox.records.artifact import Artifact, ExportedCase
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import ConfigurationError, InputError
-from weakbox.records.imaging import Purpose
+from weakbox.records.imaging import PURPOSES_OF
 from weakbox.records.label import CuratedCase
 from weakbox.runtime.plugins import load_plugin, plugin_names
 from weakbox.runtime.privacy import Pseudonymiser, ResearchIdentity
@@ -150,7 +150,7 @@ def _remove(folder: Path) -> None:
 def _missing_purposes(case: CuratedCase, prepared: PreparedCase) -> tuple[LedgerEntry, ...]:
     from weakbox.exporters.preparing import ledger_entry
 
-    missing = [purpose.value for purpose in Purpose if purpose not in prepared.volumes]
+    missing = [purpose.value for purpose in PURPOSES_OF[case.organ] if purpose not in prepared.volumes]
     return (ledger_entry(case, Outcome.FLAGGED, "images_missing", f"no series for {', '.join(missing)}"),) if missing else ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,8 @@ FEWEST_ROWS = 30
 
 
 def frame_of(rows: Iterable[ImageRow]) -> pd.DataFrame:
-    """One row an image that is kept, with what is described; ``None`` where not stated."""
-    kept = (row for row in rows if row.duplicate_of is None)
-    frame = pd.DataFrame([_cells(row) for row in kept], columns=_COLUMNS)
+    """One row an image, with what is described; ``None`` where not stated."""
+    frame = pd.DataFrame([_cells(row) for row in rows], columns=_COLUMNS)
     frame["age_group"] = pd.cut(frame["age_years"].astype(float), AGE_EDGES, right=False).astype("string")
     pixels = frame["columns"].astype(float) * frame["rows"].astype(float)
     frame["size_group"] = np.floor(np.log2(pixels)).astype("Int64").astype("string")
@@ -73,18 +72,15 @@ _PLAIN = (
     "official_split",
     "fold",
 )
-_COLUMNS = (*_PLAIN, "boxes", "box_shares", "box_mm")
+_COLUMNS = (*_PLAIN, "boxes", "box_shares", "box_mm", "has_conflict")
 
 
 def _cells(row: ImageRow) -> tuple[Any, ...]:
     flat = [box for box in row.boxes if len(box.start) == 2]
     shares = tuple(_area(box) / (row.columns * row.rows) for box in flat if row.columns and row.rows)
-    return (
-        *(getattr(row, name) for name in _PLAIN),
-        len(row.boxes),
-        shares,
-        tuple(_longest_mm(box, row) for box in row.boxes if row.spacing_mm),
-    )
+    lengths = tuple(_longest_mm(box, row) for box in row.boxes if row.spacing_mm)
+    has_conflict = any(name.endswith("label_conflict") for name in row.attributes)
+    return (*(getattr(row, name) for name in _PLAIN), len(row.boxes), shares, lengths, has_conflict)
 
 
 def _area(box: ImageBox) -> float:
@@ -123,9 +119,8 @@ class SetDescription:
     """Images whose copies or rows disagree about the class."""
 
 
-def describe(rows: Sequence[ImageRow]) -> SetDescription:
-    """The figures of a set's rows."""
-    frame = frame_of(rows)
+def describe(frame: pd.DataFrame, duplicates_left_out: int) -> SetDescription:
+    """The figures of a set, from ``frame_of`` its rows."""
     classes = frame["label"].fillna(NOT_STATED)
     labelled = frame[frame["label"].notna()]
     not_birads = labelled[labelled["birads"].notna() & (labelled["label_source"] != "birads")]
@@ -134,7 +129,7 @@ def describe(rows: Sequence[ImageRow]) -> SetDescription:
         patients=int(frame["patient_id"].nunique()),
         studies=int(frame["study_id"].nunique()),
         boxes=int(frame["boxes"].sum()),
-        duplicates_left_out=sum(row.duplicate_of is not None for row in rows),
+        duplicates_left_out=duplicates_left_out,
         datasets=_table(frame["dataset"], classes),
         splits=_table(frame["split"].fillna(NOT_STATED), classes),
         tiers=_table(frame["tier"], classes),
@@ -144,7 +139,7 @@ def describe(rows: Sequence[ImageRow]) -> SetDescription:
         facts={name: _counts(frame[name]) for name in ("sex", "age_group", "site", "laterality", "view", "breast_density", "modality")},
         missing={str(name): _missing(part) for name, part in frame.groupby("dataset", sort=True)},
         associations=_associations(labelled),
-        conflicts=sum("label_conflict" in row.attributes for row in rows),
+        conflicts=int(frame["has_conflict"].sum()),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from weakbox.audit.drawing import ACCENT, INK, MUTED, PALETTE, new_figure, save_figure
-from weakbox.audit.image_set import DESCRIBED, NOT_STATED, SetDescription, frame_of
+from weakbox.audit.image_set import DESCRIBED, NOT_STATED, SetDescription
 from weakbox.records.image_set import ImageRow
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ MOSAIC_SIDE = 220
 AGE_BINS = [float(age) for age in range(0, 105, 5)]
 
 
-def write_set_figures(rows: Sequence[ImageRow], description: SetDescription, set_folder: Path, folder: Path) -> tuple[Path, ...]:
-    """Draw everything that has data into ``folder``. Returns the files, sorted."""
-    frame = frame_of(rows)
+def write_set_figures(
+    frame: pd.DataFrame, shown: Sequence[ImageRow], description: SetDescription, set_folder: Path, folder: Path
+) -> tuple[Path, ...]:
+    """Draw everything that has data into ``folder``; ``shown`` are the rows whose images are pictured. Returns the files, sorted."""
     makers: Mapping[str, Callable[[], Figure | None]] = {
         "classes_by_dataset.png": lambda: stacked(description.datasets, "Images by data set and class", "images"),
         "classes_by_split.png": lambda: split_shares(frame),
@@ -48,7 +50,7 @@ def write_set_figures(rows: Sequence[ImageRow], description: SetDescription, set
             description.birads_by_class, "BI-RADS of images whose class rests on something else", "images"
         ),
         "associations.png": lambda: associations(description.associations),
-        "examples.png": lambda: examples(rows, set_folder),
+        "examples.png": lambda: examples(shown, set_folder),
     }
     made = {folder / name: maker() for name, maker in sorted(makers.items())}
     for path, figure in made.items():
@@ -229,11 +231,10 @@ def associations(values: Mapping[str, float]) -> Figure | None:
     return figure
 
 
-def examples(rows: Sequence[ImageRow], set_folder: Path) -> Figure | None:
-    """Images with their boxes, spread over data sets and classes: the ones whose identifiers hash first."""
+def examples(chosen: Sequence[ImageRow], set_folder: Path) -> Figure | None:
+    """Images with their boxes."""
     from matplotlib.patches import Rectangle
 
-    chosen = _chosen(rows)
     if not chosen:
         return None
     lines = -(-len(chosen) // MOSAIC_COLUMNS)
@@ -244,29 +245,25 @@ def examples(rows: Sequence[ImageRow], set_folder: Path) -> Figure | None:
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
         for box in row.boxes:
             (x0, y0), (x1, y1) = np.array(box.start) * scale - 0.5, np.array(box.stop) * scale - 0.5
-            axes.add_patch(
-                Rectangle(
-                    (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colours_of([str(box.label)])[box.label or NOT_STATED], linewidth=1.2
-                )
-            )
+            colour = colours_of([str(box.label)])[box.label or NOT_STATED]
+            axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.2))
         axes.set_title(f"{row.dataset}\n{row.label or NOT_STATED}", fontsize=6, color=INK)
         axes.set_axis_off()
     figure.tight_layout(pad=0.3)
     return figure
 
 
-def _chosen(rows: Sequence[ImageRow]) -> list[ImageRow]:
-    import hashlib
-
-    flat = [row for row in rows if row.duplicate_of is None and row.slices is None]
-    ranked = sorted(flat, key=lambda row: hashlib.sha256(row.image_id.encode()).digest())
-    turns: dict[tuple[str, str | None], int] = {}
-    order = []
-    for place, row in enumerate(ranked):
-        key = (row.dataset, row.label)
-        turns[key] = turns.get(key, 0) + 1
-        order.append((turns[key], place, row))
-    return [row for _, _, row in sorted(order, key=lambda item: item[:2])[: MOSAIC_COLUMNS * MOSAIC_ROWS]]
+def chosen_examples(rows: Iterable[ImageRow]) -> list[ImageRow]:
+    """2-D rows to picture, of each data set and class in turn: those whose identifiers hash first. Keeps few rows in memory."""
+    first: dict[tuple[str, str], list[tuple[bytes, ImageRow]]] = {}
+    for row in rows:
+        if row.slices is None:
+            kept = first.setdefault((row.dataset, row.label or ""), [])
+            kept.append((hashlib.sha256(row.image_id.encode()).digest(), row))
+            kept.sort(key=lambda pair: pair[0])
+            del kept[MOSAIC_COLUMNS * MOSAIC_ROWS :]
+    in_turn = [(turn, place, row) for turn_rows in first.values() for turn, (place, row) in enumerate(turn_rows)]
+    return [row for _, _, row in sorted(in_turn, key=lambda item: item[:2])[: MOSAIC_COLUMNS * MOSAIC_ROWS]]
 
 
 def _thumbnail(path: Path) -> tuple[np.ndarray, float]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from weakbox.records.case import PatientRecord
-from weakbox.records.imaging import ImagingStudy, Purpose, StudyKind
+from weakbox.records.imaging import PURPOSES_OF, ImagingStudy, StudyKind
 from weakbox.runtime.stage import StageTask, by_patient
 from weakbox.runtime.store import READING, Store
 
@@ -43,7 +43,7 @@ class Plan:
         if study.kind is not StudyKind.DIAGNOSTIC:
             self.choices["intra-procedural study: never a case"] += 1
             return
-        for purpose in Purpose:
+        for purpose in PURPOSES_OF["prostate"]:
             choice = study.choice(purpose)
             found = "none" if choice is None or (choice.series_key is None and choice.derived is None) else choice.derived or "acquired"
             self.choices[f"{purpose}: {found}"] += 1

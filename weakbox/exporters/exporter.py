@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CASES_FOLDER = "cases"
 ELLIPSOID = "ellipsoid"
 BOX = "box"
-FILE_STEMS = {Purpose.T2W: "t2w", Purpose.ADC: "adc", Purpose.HIGH_B: "high_b"}
+FILE_STEMS = {Purpose.T2W: "t2w", Purpose.ADC: "adc", Purpose.HIGH_B: "high_b", Purpose.DCE: "dce"}
 """The role of a purpose's native volume; on the reference grid it is ``<stem>_on_reference`` (the reference itself only native)."""
 ON_REFERENCE = "_on_reference"
 

@@ -101,6 +101,10 @@ def _target(grid: Grid, label: PreparedLabel | None) -> Target:
     return Target(centre=grid.to_index(box.centre), size=np.array(box.size_mm) / np.array(grid.spacing))
 
 
+SHOWN_WHOLE = {Purpose.T2W, Purpose.DCE}
+"""Shown in three planes."""
+
+
 def _panels(prepared: PreparedCase, grid: Grid, target: Target) -> Iterator[Image.Image]:
     count = prepared.options.overlay_slices
     offsets = range(-(count // 2), count - count // 2)
@@ -109,8 +113,8 @@ def _panels(prepared: PreparedCase, grid: Grid, target: Target) -> Iterator[Imag
         if volume is None or volume.on_reference is None:
             continue
         window = percentile_window(volume.on_reference.array[:, ::2, ::2])
-        shown = [("axial", offset) for offset in offsets] if purpose is Purpose.T2W else [("axial", 0)]
-        shown += [("coronal", 0), ("sagittal", 0)] if purpose is Purpose.T2W else []
+        shown = [("axial", offset) for offset in offsets] if purpose in SHOWN_WHOLE else [("axial", 0)]
+        shown += [("coronal", 0), ("sagittal", 0)] if purpose in SHOWN_WHOLE else []
         for plane, offset in shown:
             yield _panel(volume.on_reference, grid, target, window, purpose, plane, offset)
 

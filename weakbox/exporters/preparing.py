@@ -16,7 +16,7 @@ from weakbox.imaging.volumes import SeriesImages, Volume, as_int16, read_series,
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import InputError
 from weakbox.records.grid import Grid
-from weakbox.records.imaging import Purpose, Series, SeriesChoice, SeriesRole
+from weakbox.records.imaging import PURPOSES_OF, Purpose, Series, SeriesChoice, SeriesRole
 from weakbox.records.label import CuratedCase
 from weakbox.runtime.privacy import ResearchIdentity
 from weakbox.terminology.dicom_codes import APPARENT_DIFFUSION_COEFFICIENT, DIFFUSION_UNIT
@@ -126,7 +126,7 @@ def reference_key(case: CuratedCase) -> str | None:
         raise InputError(msg)
     if keys:
         return keys[0]
-    choice = case.study.choice(Purpose.T2W)
+    choice = case.study.choice(PURPOSES_OF[case.organ][0])
     return choice.series_key if choice else None
 
 

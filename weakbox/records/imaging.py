@@ -39,6 +39,15 @@ class Purpose(StrEnum):
     T2W = "T2W"
     ADC = "ADC"
     HIGH_B = "HIGH_B"
+    DCE = "DCE"
+    """The phase of a contrast series that a data set annotates."""
+
+
+PURPOSES_OF: Mapping[str, tuple[Purpose, ...]] = {
+    "prostate": (Purpose.T2W, Purpose.ADC, Purpose.HIGH_B),
+    "breast": (Purpose.DCE,),
+}
+"""What an MR study of an organ is expected to have; boxes count the voxels of the first where they name no series."""
 
 
 @record

@@ -1,0 +1,92 @@
+"""Rows of the joined set for what the export wrote: 3-D studies on their reference volume. Classes come later, by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from weakbox.exporters.exporter import FILE_STEMS, ON_REFERENCE
+from weakbox.exporters.preparing import reference_key
+from weakbox.records.artifact import Artifact
+from weakbox.records.image_set import ImageBox, ImageRow
+from weakbox.records.imaging import Purpose, Series
+from weakbox.records.label import CuratedCase, WeakLabel
+from weakbox.runtime.privacy import ResearchIdentity
+
+OLDEST_STATED_AGE = 90.0
+"""HIPAA safe harbour: ages over 89 are one category."""
+MASK_ROLES = ("expert_mask", "label_ellipsoids_instance")
+"""Best first: what experts drew, else the ellipsoids in the boxes."""
+
+
+def volume_row(case: CuratedCase, identity: ResearchIdentity, artifacts: Iterable[Artifact]) -> ImageRow | None:
+    """The row of a 3-D study; None where its reference volume was not written.
+
+    Patients of a public set keep the names that the set gives them; one's own get research identifiers.
+    """
+    written = {artifact.role: artifact for artifact in artifacts}
+    series = case.study.find_series(reference_key(case))
+    image = _reference_image(case, series, written)
+    if series is None or image is None:
+        return None
+    origin = case.origin
+    size: tuple[int | None, ...] = series.grid.shape if series.grid else (None, None, None)
+    return ImageRow(
+        image_id=f"{case.dataset}/{identity.case_id if origin is None else case.study.study_uid}",
+        image_path=image.path,
+        dataset=case.dataset,
+        organ=case.organ,
+        modality=series.modality,
+        patient_id=identity.patient_id if origin is None else case.patient_id,
+        study_id=identity.case_id if origin is None else case.study.study_uid,
+        series_key=series.role.value if origin is None else series.key,
+        case_id=identity.case_id if origin is None else case.case_id,
+        age_years=_age(case),
+        sex=case.study.patient_sex,
+        manufacturer=series.manufacturer,
+        tier=case.tier.value,
+        boxes=tuple(_box(label, f"{identity.case_id}-{number}" if origin is None else label.label_id) for number, label in _boxed(case)),
+        mask_path=next((written[role].path for role in MASK_ROLES if role in written), None),
+        official_split=origin.official_split if origin else None,
+        licence=origin.licence if origin else "",
+        attribution=origin.attribution if origin else "",
+        columns=size[0],
+        rows=size[1],
+        slices=size[2],
+        spacing_mm=series.grid.spacing if series.grid else None,
+        sha256=image.sha256,
+        group_ids=origin.group_ids if origin else (f"patient:{identity.patient_id}",),
+        identifiers=origin.identifiers if origin else (),
+    )
+
+
+def _reference_image(case: CuratedCase, series: Series | None, written: Mapping[str, Artifact]) -> Artifact | None:
+    """The file of the reference series: native, since boxes count its voxels."""
+    if series is None:
+        return None
+    purposes = [choice.purpose for choice in case.study.choices if choice.series_key == series.key]
+    roles = [f"{FILE_STEMS[purpose]}{end}" for purpose in sorted(purposes, key=list(Purpose).index) for end in ("", ON_REFERENCE)]
+    return next((written[role] for role in roles if role in written), None)
+
+
+def _boxed(case: CuratedCase) -> Iterable[tuple[int, WeakLabel]]:
+    return ((number, label) for number, label in enumerate(case.labels, 1) if label.box is not None)
+
+
+def _box(label: WeakLabel, name: str) -> ImageBox:
+    assert label.box is not None
+    return ImageBox(
+        label_id=name,
+        start=tuple(float(value) for value in label.box.voxel_start),
+        stop=tuple(float(value) for value in label.box.voxel_stop),
+        label=None,
+        tier=label.tier.value,
+        finding_types=label.finding_types,
+        diagnosis=label.diagnosis or (f"ISUP {label.isup_grade}" if label.isup_grade is not None else None),
+        birads=label.birads,
+        confidence=label.confidence,
+    )
+
+
+def _age(case: CuratedCase) -> float | None:
+    age = case.study.patient_age_years
+    return age if age is None or case.origin is not None else min(age, OLDEST_STATED_AGE)
