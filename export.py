@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from weakbox.records.artifact import Artifact, ExportedCase
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import ConfigurationError, InputError
-from weakbox.records.imaging import PURPOSES_OF
+from weakbox.records.image_set import ConvertedCase
+from weakbox.records.imaging import PURPOSES_OF, SeriesRole
 from weakbox.records.label import CuratedCase
 from weakbox.runtime.plugins import load_plugin, plugin_names
 from weakbox.runtime.privacy import Pseudonymiser, ResearchIdentity
@@ -27,12 +28,59 @@ from weakbox.runtime.stage import StageOutput
 
 if TYPE_CHECKING:
     from weakbox.exporters.exporter import Exporter, ExportOptions, PreparedCase
+    from weakbox.imaging.image_conversion import ConversionSettings
 
 PACKAGE = "weakbox.exporters"
 CONSTANT = "EXPORTER"
 COMPRESSING_THREADS = 2
 BUILDS_ON = {"monai": "nifti"}
 """A format that lists the files of another. Stated here, because loading the formats is slow and a configuration is checked often."""
+
+
+class ImageSettings(BaseModel):
+    """How 2-D images of public sets become PNG. Boxes and masks move along."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bits: Literal[8, 16] = Field(default=8, description="Of grey images; colour is always 8.")
+    window: Literal["header", "percentile", "full_range"] = Field(
+        default="header",
+        description="Values shown: the header's VOI LUT, else its window, else percentiles (`header`); percentiles; all values.",
+    )
+    lower_percentile: float = Field(default=1.0, ge=0, lt=50, description="Shown as black where percentiles are used.")
+    upper_percentile: float = Field(default=99.5, gt=50, le=100, description="Shown as white where percentiles are used.")
+    region: Literal["whole", "breast"] = Field(default="whole", description="`breast` crops mammograms to the breast; no box is ever cut.")
+    margin_mm: float = Field(default=5.0, ge=0, description="Room around the breast, mm; 32 pixels where the spacing is not known.")
+    long_side: int | None = Field(default=1536, ge=32, description="Pixels of the longer side; smaller images stay. null: as stored.")
+    smallest_box: float = Field(default=8.0, gt=0, description="Sides that a box has at least, in stored pixels: points become boxes.")
+    roi_context: float | None = Field(default=None, ge=1, description="Also write a crop around each box, this many times its size.")
+    roi_long_side: int = Field(default=512, ge=16, description="Pixels of the longer side of such a crop.")
+    preparations: tuple[Literal["without_hair", "even_colour"], ...] = Field(
+        default=(), description="Of dermatoscopic images: hair removed, colour constancy."
+    )
+    keep_source: bool = Field(default=False, description="Copy each original file beside its PNG.")
+    augmented_copies: int = Field(default=0, ge=0, le=50, description="Augmented copies of each training image, in their own manifest.")
+
+    def conversion(self) -> ConversionSettings:
+        """The same as the conversion takes it."""
+        from weakbox.imaging.breast_region import Margin
+        from weakbox.imaging.image_conversion import ConversionSettings, RoiSettings
+        from weakbox.imaging.projection_voi import VoiMethod, VoiSettings
+
+        return ConversionSettings(
+            voi=VoiSettings(
+                method=VoiMethod(self.window),
+                lower_percentile=self.lower_percentile,
+                upper_percentile=self.upper_percentile,
+                bits=self.bits,
+            ),
+            region=self.region,
+            margin=Margin(mm=self.margin_mm),
+            long_side=self.long_side,
+            smallest_box=self.smallest_box,
+            rois=RoiSettings(context=self.roi_context, long_side=self.roi_long_side) if self.roi_context else None,
+            preparations=self.preparations,
+        )
 
 
 class Config(BaseModel):
@@ -49,6 +97,7 @@ class Config(BaseModel):
     interpolation: Literal["linear", "bspline"] = Field(default="linear", description="How images are resampled to the reference grid.")
     compression: Literal["fast", "small"] = Field(default="fast", description="fast: run-length gzip; small: gzip level 6.")
     overlay_slices: int = Field(default=1, ge=1, le=9, description="Axial slices of each overlay picture, through the box's centre.")
+    images: ImageSettings = Field(default=ImageSettings(), description="2-D images of public sets.")
     box_frame: Literal["LPS", "RAS"] = Field(default="LPS", description="World frame of the boxes of a MONAI datalist.")
 
     @model_validator(mode="after")
@@ -221,3 +270,54 @@ def _exported(case: CuratedCase, identity: ResearchIdentity, artifacts: tuple[Ar
         artifacts=artifacts,
         is_complete=not any(row.outcome is Outcome.DROPPED for row in rows),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicStage:
+    """The export of one patient's public cases under ``folder``: 2-D images as PNG, 3-D studies in the formats of a case."""
+
+    config: Config
+    folder: Path
+
+    def __call__(self, patient_id: str, records: Sequence[Any]) -> StageOutput:
+        """One ``ConvertedCase`` each, without classes; dropped rows for what cannot be read."""
+        cases = [item for item in records if isinstance(item, CuratedCase)]
+        made: list[ConvertedCase] = []
+        ledger: list[LedgerEntry] = []
+        for case in cases:
+            converted, rows = self._studies(case) if is_volume(case) else self._images(case)
+            ledger += rows
+            if converted.rows:
+                made.append(converted)
+            elif not any(row.kind == "case" and row.outcome is Outcome.DROPPED for row in rows):
+                ledger.append(_nothing_left(case))
+        return StageOutput(records=made, ledger=ledger, entered={"case": len(cases)}, left={"case": len(made)})
+
+    def _images(self, case: CuratedCase) -> tuple[ConvertedCase, tuple[LedgerEntry, ...]]:
+        from weakbox.exporters.image_files import ImageWriter
+
+        settings = self.config.images
+        return ImageWriter(folder=self.folder, settings=settings.conversion(), keeps_source=settings.keep_source).write(case)
+
+    def _studies(self, case: CuratedCase) -> tuple[ConvertedCase, tuple[LedgerEntry, ...]]:
+        from weakbox.exporters.set_rows import public_identity, volume_row
+
+        identity = public_identity(case)
+        place = f"public/{case.dataset}"
+        artifacts, ledger = export_case(case, identity, self.folder / place, self.config)
+        placed = tuple(replace(artifact, path=f"{place}/{artifact.path}") for artifact in artifacts)
+        row = volume_row(case, identity, placed)
+        is_whole = row is not None and not any(entry.outcome is Outcome.DROPPED for entry in ledger)
+        rows = () if row is None else (row,)
+        return ConvertedCase(case_id=case.case_id, patient_id=case.patient_id, rows=rows, artifacts=placed, is_complete=is_whole), ledger
+
+
+def is_volume(case: CuratedCase) -> bool:
+    """Whether a case is a 3-D study rather than 2-D images."""
+    return not all(series.role in (SeriesRole.MAMMOGRAM, SeriesRole.DERMATOSCOPY) for series in case.study.series)
+
+
+def _nothing_left(case: CuratedCase) -> LedgerEntry:
+    from weakbox.exporters.preparing import ledger_entry
+
+    return ledger_entry(case, Outcome.DROPPED, "no_image", "none of its images could be written")

@@ -23,7 +23,7 @@ from weakbox.commands.command_line import DEFAULT_CONFIG, EXIT_INCOMPLETE, Confi
 if TYPE_CHECKING:
     from weakbox.runtime.config import Configuration
     from weakbox.runtime.executors.executor import Executor
-    from weakbox.runtime.stage import StageTask
+    from weakbox.runtime.stage import StageRun, StageTask
     from weakbox.runtime.store import Store
 
 STAGES = ("preprocessing", "extraction", "matching", "postprocessing", "export")
@@ -47,18 +47,53 @@ app.command()(public_sets.datasets)
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
     """Reports, biopsies and studies -> a labelled dataset on disk. Returns whether everything usable was used."""
     from weakbox.audit.summary import conclude
+    from weakbox.commands import joined_set
     from weakbox.runtime.stage import run_stage
 
     simulate_if_absent(configuration)
-    store = open_store(configuration)
+    store, public = open_store(configuration), open_public_store(configuration)
+    runs: list[StageRun] = []
     with closing(open_executor(configuration)) as executor:
-        runs = [read_inputs(configuration, store, executor)] if "preprocessing" in stages else []
-        for task in stage_tasks(configuration, store):
-            if task.stage in stages:
-                runs.append(run_stage(ask_models(configuration, task) if task.stage == "extraction" else task, executor))
-    if "export" in stages:
+        if configuration.inputs.has_cohort:
+            runs += [read_inputs(configuration, store, executor)] if "preprocessing" in stages else []
+            for task in stage_tasks(configuration, store):
+                if task.stage in stages:
+                    runs.append(run_stage(ask_models(configuration, task) if task.stage == "extraction" else task, executor))
+        if configuration.inputs.public is not None:
+            run_public_stages(configuration, public, executor, stages)
+    if "export" in stages and configuration.inputs.has_cohort:
         finish_dataset(configuration, store)
-    return conclude(configuration, store, runs)
+    if "export" in stages:
+        joined_set.build_joined_set(configuration, store, public, pseudonymiser(configuration))
+    is_complete = conclude(configuration, store, runs) if configuration.inputs.has_cohort else True
+    return (joined_set.print_joined_set(configuration, public) and is_complete) if "export" in stages else is_complete
+
+
+def run_public_stages(configuration: Configuration, store: Store, executor: Executor, stages: tuple[str, ...]) -> None:
+    """Public sets: tables -> cases, files -> boxes, images -> the set's files. Nothing is done where nothing changed."""
+    import export
+    import postprocessing
+    import preprocessing
+    from weakbox.runtime.reading import read_into
+    from weakbox.runtime.stage import StageTask, run_stage
+    from weakbox.runtime.store import READING
+
+    if "preprocessing" in stages:
+        found = preprocessing.find_public(configuration.inputs.public)
+        files = sorted({path for located in found for paths in located.files.values() for path in paths})
+        key_parts = stage_key_parts(configuration, "preprocessing", *(f"{located.dataset} {located.folder}" for located in found))
+        read_into(store, images=files, tables=(), key_parts=key_parts, read=lambda: preprocessing.read_public(found))
+    table: tuple[tuple[str, str, Any], ...] = (
+        ("postprocessing", READING, postprocessing.PublicStage(configuration.labels)),
+        ("export", "postprocessing", export.PublicStage(configuration.export, configuration.output.dataset)),
+    )
+    for stage, upstream, function in table:
+        if stage in stages:
+            output = configuration.output.dataset if stage == "export" else None
+            key_parts = stage_key_parts(configuration, stage)
+            run_stage(
+                StageTask(stage=stage, store=store, upstream=(upstream,), function=function, key_parts=key_parts, output=output), executor
+            )
 
 
 def ask_models(configuration: Configuration, task: StageTask) -> StageTask:
@@ -201,6 +236,7 @@ def configuration_models() -> dict[str, Any]:
     import matching
     import postprocessing
     import preprocessing
+    from weakbox.curation.settings import CurationSettings
 
     return {
         "inputs": preprocessing.Inputs,
@@ -209,6 +245,7 @@ def configuration_models() -> dict[str, Any]:
         "matching": matching.Config,
         "labels": postprocessing.Config,
         "export": export.Config,
+        "curation": CurationSettings,
     }
 
 
@@ -217,6 +254,13 @@ def open_store(configuration: Configuration) -> Store:
     from weakbox.runtime.store import Store
 
     return Store(configuration.output.store, configuration.executor.shards)
+
+
+def open_public_store(configuration: Configuration) -> Store:
+    """The records of public sets on disk."""
+    from weakbox.runtime.store import Store
+
+    return Store(configuration.output.public, configuration.executor.shards)
 
 
 def open_executor(configuration: Configuration) -> Any:
@@ -336,6 +380,15 @@ def clean(
                 typer.echo(f"removed: {item.path}")
         if not found:
             typer.echo("nothing to remove")
+
+
+@app.command()
+def report(config: ConfigOption = DEFAULT_CONFIG, overrides: SetOption = None, debug: DebugOption = False) -> None:
+    """The joined set in figures: one HTML page that needs no network, with what to know before training on it."""
+    with errors_for_users(debug):
+        from weakbox.commands.joined_set import write_report
+
+        typer.echo(f"written: {write_report(load_configuration(config, overrides))}")
 
 
 @app.command()

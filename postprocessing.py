@@ -29,7 +29,7 @@ from weakbox.records.biopsy import BiopsyCore, Guidance
 from weakbox.records.case import Case, LedgerEntry, Lesion, MatchedCase, Outcome
 from weakbox.records.extraction import ReportExtraction
 from weakbox.records.grid import Grid, Point
-from weakbox.records.imaging import Purpose, Series
+from weakbox.records.imaging import PURPOSES_OF, Purpose, Series, SeriesChoice
 from weakbox.records.label import (
     Box,
     CuratedCase,
@@ -163,7 +163,16 @@ class PublicStage:
             return None, entries
         labels = tuple(label for label in finished.labels if label.tier in self.config.tiers)
         left_out = [_tier_left_out(case, label) for label in finished.labels if label.tier not in self.config.tiers]
-        return replace(finished, labels=labels), (*entries, *left_out)
+        return _with_reference(replace(finished, labels=labels)), (*entries, *left_out)
+
+
+def _with_reference(case: CuratedCase) -> CuratedCase:
+    """An MR study whose set annotates one series and names no other: that series is what is exported."""
+    named = {label.box.reference_series_key for label in case.labels if label.box is not None}
+    if case.study.choices or len(named) != 1:
+        return case
+    choice = SeriesChoice(purpose=PURPOSES_OF[case.organ][0], series_key=named.pop(), reason="the series that the set annotates")
+    return replace(case, study=replace(case.study, choices=(choice,)))
 
 
 def _tier_left_out(case: CuratedCase, label: WeakLabel) -> LedgerEntry:

@@ -14,7 +14,7 @@ from dataclasses import fields
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pyarrow as pa
 from pyarrow import csv, parquet
@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
         pa.field(
             name,
             pa.string() if name in _JSON_FIELDS else _TYPES[_HINTS[name]],
-            nullable=type(None) in getattr(_HINTS[name], "__args__", ()),
+            nullable=type(None) in get_args(_HINTS[name]),
         )
         for name in _NAMES
     ]
@@ -69,7 +69,7 @@ def write_manifest(rows: Iterable[ImageRow], folder: Path) -> tuple[Artifact, ..
         for block in _blocks(rows):
             batch = _batch(block)
             table.write_batch(batch)
-            text.write_batch(_without_lists(batch))
+            text.write_batch(_with_json_lists(batch, block))
     for name, path in parts.items():
         path.replace(folder / name)
     return tuple(_artifact(folder, name) for name in (PARQUET_NAME, CSV_NAME))
@@ -95,6 +95,10 @@ def _batch(rows: list[ImageRow]) -> pa.RecordBatch:
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         msg = f"rows {rows[0].image_id} .. {rows[-1].image_id}: a value does not fit its column ({error})"
         raise InputError(msg) from error
+    for array, field in zip(arrays, SCHEMA, strict=True):
+        if array.null_count and not field.nullable:
+            msg = f"{rows[array.is_null().index(True).as_py()].image_id}: {field.name} is not stated, but every row needs it"
+            raise InputError(msg)
     return pa.record_batch(arrays, SCHEMA)
 
 
@@ -106,14 +110,14 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _without_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
-    arrays = [
-        pa.array([None if cell is None else _json(cell) for cell in column.to_pylist()], pa.string())
-        if pa.types.is_list(field.type)
-        else column
-        for field, column in zip(SCHEMA, batch.columns, strict=True)
-    ]
-    return pa.record_batch(arrays, _CSV_SCHEMA)
+def _with_json_lists(batch: pa.RecordBatch, rows: list[ImageRow]) -> pa.RecordBatch:
+    lists = {field.name: [_list_text(getattr(row, field.name)) for row in rows] for field in SCHEMA if pa.types.is_list(field.type)}
+    columns = [pa.array(lists[name], pa.string()) if name in lists else batch.column(name) for name in _NAMES]
+    return pa.record_batch(columns, _CSV_SCHEMA)
+
+
+def _list_text(cell: tuple[Any, ...] | None) -> str | None:
+    return None if cell is None else _json(cell) if cell else "[]"
 
 
 def read_manifest(path: Path) -> Iterator[ImageRow]:
@@ -134,7 +138,7 @@ def read_manifest(path: Path) -> Iterator[ImageRow]:
 
 
 def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    with parquet.ParquetFile(path) as table:
+    with parquet.ParquetFile(path, pre_buffer=False) as table:
         _check_columns(table.schema_arrow.names)
         yield from table.iter_batches(ROWS_A_GROUP, columns=list(_NAMES))
 
@@ -156,11 +160,17 @@ def _check_columns(names: Iterable[str]) -> None:
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[ImageRow]:
-    columns = {name: column.to_pylist() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    columns = {name: _cells(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     for name, read in _CELLS.items():
         columns[name] = [read(cell) for cell in columns[name]]
     for values in zip(*columns.values(), strict=True):
         yield ImageRow(**dict(zip(columns, values, strict=True)))
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """Cells as Python values; for text this way is several times faster than ``to_pylist``."""
+    cells: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if pa.types.is_string(column.type) else column.to_pylist()
+    return cells
 
 
 def _boxes(cell: str) -> tuple[ImageBox, ...]:

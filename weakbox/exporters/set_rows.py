@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from weakbox.exporters.exporter import FILE_STEMS, ON_REFERENCE
 from weakbox.exporters.preparing import reference_key
@@ -10,7 +11,7 @@ from weakbox.records.artifact import Artifact
 from weakbox.records.image_set import ImageBox, ImageRow
 from weakbox.records.imaging import Purpose, Series
 from weakbox.records.label import CuratedCase, WeakLabel
-from weakbox.runtime.privacy import ResearchIdentity
+from weakbox.runtime.privacy import Pseudonymiser, ResearchIdentity
 
 OLDEST_STATED_AGE = 90.0
 """HIPAA safe harbour: ages over 89 are one category."""
@@ -44,7 +45,7 @@ def volume_row(case: CuratedCase, identity: ResearchIdentity, artifacts: Iterabl
         sex=case.study.patient_sex,
         manufacturer=series.manufacturer,
         tier=case.tier.value,
-        boxes=tuple(_box(label, f"{identity.case_id}-{number}" if origin is None else label.label_id) for number, label in _boxed(case)),
+        boxes=tuple(_box(label) for label in case.labels if label.box is not None),
         mask_path=next((written[role].path for role in MASK_ROLES if role in written), None),
         official_split=origin.official_split if origin else None,
         licence=origin.licence if origin else "",
@@ -59,6 +60,12 @@ def volume_row(case: CuratedCase, identity: ResearchIdentity, artifacts: Iterabl
     )
 
 
+def public_identity(case: CuratedCase) -> ResearchIdentity:
+    """A public case keeps the names and dates that its set published."""
+    nobody = Pseudonymiser(key=b"", keep_original=True, research_patients={})
+    return nobody.identity(case.patient_id, case.case_id)
+
+
 def _reference_image(case: CuratedCase, series: Series | None, written: Mapping[str, Artifact]) -> Artifact | None:
     """The file of the reference series: native, since boxes count its voxels."""
     if series is None:
@@ -68,14 +75,15 @@ def _reference_image(case: CuratedCase, series: Series | None, written: Mapping[
     return next((written[role] for role in roles if role in written), None)
 
 
-def _boxed(case: CuratedCase) -> Iterable[tuple[int, WeakLabel]]:
-    return ((number, label) for number, label in enumerate(case.labels, 1) if label.box is not None)
+def with_label_names(row: ImageRow, names: Mapping[str, str]) -> ImageRow:
+    """The row with its boxes under other names: research identifiers of a cohort's labels."""
+    return replace(row, boxes=tuple(replace(box, label_id=names[box.label_id]) for box in row.boxes))
 
 
-def _box(label: WeakLabel, name: str) -> ImageBox:
+def _box(label: WeakLabel) -> ImageBox:
     assert label.box is not None
     return ImageBox(
-        label_id=name,
+        label_id=label.label_id,
         start=tuple(float(value) for value in label.box.voxel_start),
         stop=tuple(float(value) for value in label.box.voxel_stop),
         label=None,

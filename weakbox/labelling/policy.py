@@ -19,6 +19,8 @@ from weakbox.terminology.dermatology import malignancy_of
 from weakbox.terminology.gleason import CLINICALLY_SIGNIFICANT_FROM
 
 MALIGNANT, BENIGN, NORMAL = "malignant", "benign", "normal"
+NO_CANCER = "no_cancer"
+"""What screening sets (RSNA) say of a breast in which no cancer was found and nothing was biopsied: normal, by follow-up."""
 SIGNIFICANT, NOT_SIGNIFICANT = "csPCa", "no_csPCa"
 LABEL_SCOPE = "label_scope"
 """Attribute of a label that was stated of more than one image: ``breast``, ``study`` or ``patient``."""
@@ -175,7 +177,7 @@ def _of_breast_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
         if policy.breast.benign_without_callback == "exclude":
             return Verdict(name=None, source=source, reason="excluded_benign_without_callback")
         return Verdict(name=BENIGN, source=source)
-    if label.diagnosis == NORMAL:
+    if label.diagnosis in (NORMAL, NO_CANCER):
         return Verdict(name=NORMAL if policy.breast.normal == "own_class" else BENIGN, source=source)
     if label.status is LesionStatus.CANCER or label.diagnosis == MALIGNANT:
         return Verdict(name=MALIGNANT, source=source)

@@ -27,6 +27,10 @@ class ImageBox:
     diagnosis: str | None = None
     birads: str | None = None
     confidence: float = 1.0
+    mask_path: str | None = None
+    """Of this lesion alone, relative to the set's folder."""
+    roi_path: str | None = None
+    """A crop around the box, relative to the set's folder."""
 
 
 @record
@@ -62,6 +66,7 @@ class ImageRow:
     tier: str
     boxes: tuple[ImageBox, ...] = ()
     mask_path: str | None = None
+    """All lesions: 0 is background, 2-D the number of the lesion in the order of ``boxes`` (or 255 where it is alone), 3-D its instance."""
     split: str | None = None
     fold: int | None = None
     """Fold of cross-validation within the training and validation parts; None for test images."""
