@@ -85,6 +85,8 @@ class Layout:
     signature: tuple[str, ...]
     """Names of the parts that together prove that this is the set: a folder with all of them has it."""
     parts: tuple[Part, ...]
+    spans_folders: bool = False
+    """Whether it lies in sibling folders each of which looks whole (DDSM's volumes): then all of them are one, not copies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from weakbox.datasets_public.cases import read_cases
-from weakbox.datasets_public.dataset import CONSTANT, PACKAGE, Located, PublicDataset
+from weakbox.datasets_public.dataset import CONSTANT, PACKAGE, Layout, Located, PublicDataset
 from weakbox.datasets_public.locating import Listing, locate
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
@@ -65,26 +66,56 @@ def search_roots(configured: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def search(roots: Iterable[Path], names: Iterable[str]) -> Iterator[Located]:
-    """Every set of those names below the roots, each in the smallest folder that holds all that was found of it."""
+    """Every set of those names below the roots, each in the smallest folder that holds all that was found of it.
+
+    A set that lies there in two layouts (the publisher's and a mirror's) is found twice; of layouts that share a folder the
+    one of which most is there counts.
+    """
     datasets = [load_dataset(name) for name in names]
-    seen: set[tuple[str, Path]] = set()
+    seen: set[tuple[str, str, Path]] = set()
     for root in roots:
         listing = Listing(root)
         for dataset in datasets:
-            for located in _smallest(dataset, listing, DEPTH):
-                place = (located.dataset, located.folder.resolve())
+            for located in _whole(dataset, listing):
+                place = (located.dataset, located.layout, located.folder.resolve())
                 if place not in seen:
                     seen.add(place)
                     yield located
 
 
-def _smallest(dataset: PublicDataset, listing: Listing, depth: int) -> Iterator[Located]:
-    here = locate(dataset, listing.folder, listing)
-    if here is None:
+def _whole(dataset: PublicDataset, listing: Listing) -> Iterator[Located]:
+    found = [
+        located
+        for layout in dataset.layouts
+        if (here := locate(replace(dataset, layouts=(layout,)), listing.folder, listing)) is not None
+        for located in _smallest(replace(dataset, layouts=(layout,)), layout, here, listing, DEPTH)
+    ]
+    for located in found:
+        rivals = [other for other in found if _overlap(located.folder, other.folder)]
+        if min(rivals, key=lambda other: (len(other.missing), found.index(other))) is located:
+            yield located
+
+
+def _overlap(first: Path, second: Path) -> bool:
+    return first == second or first in second.parents or second in first.parents
+
+
+def _smallest(dataset: PublicDataset, layout: Layout, here: Located, listing: Listing, depth: int) -> Iterator[Located]:
+    """The folders inside that hold as many parts as this one: the only one, or each copy; else this one."""
+    inside = [(below, found) for below, found in _inside(dataset, listing, depth) if len(found.missing) <= len(here.missing)]
+    if not inside or (layout.spans_folders and len(inside) > 1):
+        yield here
         return
-    below = (found for name in listing.subfolders if depth for found in _smallest(dataset, listing.below(name), depth - 1))
-    inside = [found for found in below if len(found.missing) <= len(here.missing)]
-    yield from inside or [here]
+    for below, found in inside:
+        yield from _smallest(dataset, layout, found, below, depth - 1)
+
+
+def _inside(dataset: PublicDataset, listing: Listing, depth: int) -> Iterator[tuple[Listing, Located]]:
+    for name in listing.subfolders if depth else ():
+        below = listing.below(name)
+        found = locate(dataset, below.folder, below)
+        if found is not None:
+            yield below, found
 
 
 @record

@@ -7,6 +7,7 @@ where none of its lesions is left open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
@@ -164,7 +165,10 @@ def _of_nothing(case: CuratedCase, policy: LabelPolicy) -> Verdict:
     if case.negative_reason is None:
         return NOT_STATED
     names = {"breast": NORMAL if policy.breast.normal == "own_class" else BENIGN, "prostate": _negative_grade(policy), "skin": BENIGN}
-    return Verdict(name=names[case.organ], source=case.negative_reason)
+    return Verdict(name=names[case.organ], source=_FOLLOW_UP.sub("", case.negative_reason))
+
+
+_FOLLOW_UP = re.compile(r"_followed_-?\d+_days$")
 
 
 def _negative_grade(policy: LabelPolicy) -> str:
