@@ -25,6 +25,7 @@ def datasets(
     root: RootOption = None,
     name: Annotated[list[str] | None, typer.Option("--dataset", help="Only this set; repeatable.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Also write everything as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Only write the reference page of all sets, Markdown.")] = None,
     debug: DebugOption = False,
 ) -> None:
     """Which public data sets are on disk: found, partial or absent; what they hold, their licence, and how to get the others.
@@ -37,6 +38,12 @@ def datasets(
         from weakbox.runtime.store import write_text
 
         chosen = [load_dataset(one).card.name for one in name or dataset_names()]
+        if page is not None:
+            from weakbox.datasets_public.reference import render
+
+            write_text(page, render([load_dataset(one) for one in chosen]))
+            typer.echo(f"written: {page}")
+            return
         roots = search_roots(root or ())
         holdings = [take_stock(located) for located in track(list(search(roots, chosen)), description="Reading tables")]
         cards = sorted((load_dataset(one).card for one in chosen), key=lambda card: (card.organ, card.preference, card.name))

@@ -59,7 +59,7 @@ class Listing:
         return self.paths if _WILD.search(ending) or "." not in ending else self._by_ending.get("*" + ending, ())
 
 
-_WILD = re.compile(r"[*?{]")
+_WILD = re.compile(r"[*?{}]")
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[str]:

@@ -42,6 +42,9 @@ class BreastPolicy(_Policy):
     benign_without_callback: Literal["benign", "exclude"] = Field(
         default="benign", description="CBIS-DDSM's findings that were never called back: benign by follow-up, not by tissue."
     )
+    no_cancer: Literal["benign", "normal", "exclude"] = Field(
+        default="benign", description="Breasts said to be without cancer, benign findings not told apart (RSNA): not malignant is `benign`."
+    )
     without_tissue: Literal["birads", "no_class"] = Field(
         default="birads", description="Lesions and images of which only a BI-RADS category is known: class by the table below, or none."
     )
@@ -121,7 +124,8 @@ def image_class(case: CuratedCase, series: Series, policy: LabelPolicy) -> Verdi
         verdicts.append(_of_birads(stated, policy.breast))
     if verdicts:
         return _most_serious(verdicts)
-    return _of_nothing(case, policy)
+    reason = series.attributes.get("negative_reason", case.negative_reason)
+    return _of_nothing(case.organ, None if reason is None else str(reason), policy)
 
 
 def study_class(case: CuratedCase, policy: LabelPolicy) -> Verdict:
@@ -131,7 +135,7 @@ def study_class(case: CuratedCase, policy: LabelPolicy) -> Verdict:
         verdicts.append(_of_grade(case.case_isup_grade, "case_grade", policy))
     elif case.is_clinically_significant is not None:
         verdicts.append(_of_significance(is_significant=case.is_clinically_significant, source="case_grade"))
-    return _most_serious(verdicts) if verdicts else _of_nothing(case, policy)
+    return _most_serious(verdicts) if verdicts else _of_nothing(case.organ, case.negative_reason, policy)
 
 
 def _speaks_of(label: WeakLabel, series: Series) -> bool:
@@ -161,11 +165,11 @@ def _rank(verdict: Verdict) -> int:
     return -1 if verdict.name is None else _ORDER.index(verdict.name) if verdict.name in _ORDER else len(_ORDER)
 
 
-def _of_nothing(case: CuratedCase, policy: LabelPolicy) -> Verdict:
-    if case.negative_reason is None:
+def _of_nothing(organ: str, reason: str | None, policy: LabelPolicy) -> Verdict:
+    if reason is None:
         return NOT_STATED
     names = {"breast": NORMAL if policy.breast.normal == "own_class" else BENIGN, "prostate": _negative_grade(policy), "skin": BENIGN}
-    return Verdict(name=names[case.organ], source=_FOLLOW_UP.sub("", case.negative_reason))
+    return Verdict(name=names[organ], source=_FOLLOW_UP.sub("", reason))
 
 
 _FOLLOW_UP = re.compile(r"_followed_-?\d+_days$")
@@ -181,7 +185,9 @@ def _of_breast_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
         if policy.breast.benign_without_callback == "exclude":
             return Verdict(name=None, source=source, reason="excluded_benign_without_callback")
         return Verdict(name=BENIGN, source=source)
-    if label.diagnosis in (NORMAL, NO_CANCER):
+    if label.diagnosis == NO_CANCER and label.birads is None:
+        return _chosen(policy.breast.no_cancer, policy.breast, source, NO_CANCER)
+    if label.diagnosis == NORMAL:
         return Verdict(name=NORMAL if policy.breast.normal == "own_class" else BENIGN, source=source)
     if label.status is LesionStatus.CANCER or label.diagnosis == MALIGNANT:
         return Verdict(name=MALIGNANT, source=source)
@@ -193,11 +199,13 @@ def _of_breast_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
 def _of_birads(category: str, policy: BreastPolicy) -> Verdict:
     if policy.without_tissue == "no_class":
         return NOT_STATED
-    choice = policy.birads.get(category)
-    if choice is None or choice == "exclude":
-        return Verdict(name=None, source=BIRADS, reason=f"excluded_birads_{category}")
-    name = BENIGN if choice == NORMAL and policy.normal == "benign" else choice
-    return Verdict(name=name, source=BIRADS)
+    return _chosen(policy.birads.get(category, "exclude"), policy, BIRADS, f"birads_{category}")
+
+
+def _chosen(choice: str, policy: BreastPolicy, source: str | None, what: str) -> Verdict:
+    if choice == "exclude":
+        return Verdict(name=None, source=source, reason=f"excluded_{what}")
+    return Verdict(name=BENIGN if choice == NORMAL and policy.normal == "benign" else choice, source=source)
 
 
 def _of_skin_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
