@@ -61,6 +61,13 @@ class ImageSettings(BaseModel):
     keep_source: bool = Field(default=False, description="Copy each original file beside its PNG.")
     augmented_copies: int = Field(default=0, ge=0, le=50, description="Augmented copies of each training image, in their own manifest.")
 
+    @model_validator(mode="after")
+    def _copies_are_8_bit(self) -> ImageSettings:
+        if self.augmented_copies and self.bits != 8:
+            msg = "export.images: augmented_copies are made of 8-bit images; set bits: 8 or leave the copies out"
+            raise ConfigurationError(msg)
+        return self
+
     def conversion(self) -> ConversionSettings:
         """The same as the conversion takes it."""
         from weakbox.imaging.breast_region import Margin

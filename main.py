@@ -42,6 +42,7 @@ app.command()(cohort.roles)
 app.command("deidentify")(report_texts.deidentify_reports)
 app.command()(report_texts.tune)
 app.command()(public_sets.datasets)
+app.command()(public_sets.simulate_public)
 
 
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
@@ -61,10 +62,10 @@ def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:
                     runs.append(run_stage(ask_models(configuration, task) if task.stage == "extraction" else task, executor))
         if configuration.inputs.public is not None:
             run_public_stages(configuration, public, executor, stages)
-    if "export" in stages and configuration.inputs.has_cohort:
-        finish_dataset(configuration, store)
-    if "export" in stages:
-        joined_set.build_joined_set(configuration, store, public, pseudonymiser(configuration))
+        if "export" in stages:
+            if configuration.inputs.has_cohort:
+                finish_dataset(configuration, store)
+            joined_set.build_joined_set(configuration, store, public, pseudonymiser(configuration), executor)
     is_complete = conclude(configuration, store, runs) if configuration.inputs.has_cohort else True
     return (joined_set.print_joined_set(configuration, public) and is_complete) if "export" in stages else is_complete
 

@@ -161,3 +161,25 @@ def test_the_grade_of_the_case_counts_beside_its_lesions() -> None:
 def test_a_study_with_an_untested_lesion_is_no_negative() -> None:
     benign = label("a", status=LesionStatus.BENIGN)
     assert study_class(case("prostate", benign, label("b", pirads=4)), LabelPolicy()).name is None
+
+
+@pytest.mark.parametrize(("birads", "expected"), [(None, "benign"), ("0", "benign"), ("1", "normal"), ("2", "benign")])
+def test_a_breast_without_cancer_is_not_called_normal_unless_a_reader_saw_nothing(birads: str | None, expected: str) -> None:
+    without = label("a", diagnosis="no_cancer", birads=birads, side="left", attributes={"label_scope": "breast"}, class_source="follow_up")
+    assert name_of(case("breast", without)) == expected
+
+
+def test_an_image_may_be_normal_in_a_study_that_is_not() -> None:
+    cancer = label("a", status=LesionStatus.CANCER, series_key="made_up/2")
+    assert name_of(case("breast", cancer, negative_reason="no_finding")) == "normal"
+
+
+def test_a_rare_skin_diagnosis_takes_the_malignancy_that_its_set_states() -> None:
+    stated = label("a", diagnosis="cylindroma", series_key=KEY, attributes={"malignancy": "benign"})
+    assert name_of(case("skin", stated)) == "benign"
+    assert name_of(case("skin", label("a", diagnosis="cylindroma", series_key=KEY))) is None
+
+
+def test_a_skin_lesion_called_both_has_no_class() -> None:
+    both = label("a", diagnosis="melanoma", series_key=KEY, conflicts=("malignancy_disagrees_with_diagnosis",))
+    assert image_class(one := case("skin", both), one.study.series[0], LabelPolicy()).reason == "malignancy_disagrees"

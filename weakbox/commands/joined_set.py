@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from weakbox.records.image_set import ImageRow
     from weakbox.records.label import CuratedCase
     from weakbox.runtime.config import Configuration
+    from weakbox.runtime.executors.executor import Executor
     from weakbox.runtime.store import Store
 
 MANIFEST = "images.parquet"
@@ -33,8 +34,8 @@ LOSSES = frozenset({"unreadable", "export_failed", "no_image"})
 """Reasons of dropped rows for which a public set is incomplete: what was there could not be used."""
 
 
-def build_joined_set(configuration: Configuration, own: Store, public: Store, identities: Any) -> None:
-    """Write the manifest, what was left out, the lock and the card, unless all lie there from the same records.
+def build_joined_set(configuration: Configuration, own: Store, public: Store, identities: Any, executor: Executor) -> None:
+    """Write the manifest, what was left out, augmented copies, the card and the lock, unless all lie there from the same records.
 
     Raises:
         LeakageError: something crosses the parts; the set must not be used.
@@ -52,6 +53,7 @@ def build_joined_set(configuration: Configuration, own: Store, public: Store, id
     ledger: list[LedgerEntry] = []
     rows = (row for store in (own, public) for row in classified_rows(store, configuration.labels.policy, identities, ledger))
     counts = _curate_and_write(rows, configuration, folder, ledger)
+    write_augmented(configuration, folder, executor)
     describe_set(configuration, folder, counts)
     write_text(before, json.dumps({"key": key, **counts}, indent=1, sort_keys=True) + "\n")
 
@@ -172,6 +174,37 @@ def remove_stale_images(public: Store, folder: Path) -> None:
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def write_augmented(configuration: Configuration, folder: Path, executor: Executor) -> None:
+    """Augmented copies of the training images in ``augmented/``, with a manifest of their own; an earlier folder goes.
+
+    Raises:
+        InputError: an exported image cannot be read.
+    """
+    import shutil
+
+    from weakbox.exporters.augmented_images import FOLDER, Augmenter, is_augmentable
+    from weakbox.exporters.image_manifest import read_manifest, write_manifest
+    from weakbox.runtime.executors.executor import ItemError
+    from weakbox.runtime.stage import raise_item_error
+
+    target = folder / FOLDER
+    if target.is_dir():
+        shutil.rmtree(target)
+    copies = configuration.export.images.augmented_copies
+    if not copies:
+        return
+
+    def made() -> Iterator[ImageRow]:
+        training = (row for row in read_manifest(folder / MANIFEST) if is_augmentable(row))
+        for result in executor.map(Augmenter(folder=folder, copies=copies), training, description="Augmenting"):
+            if isinstance(result, ItemError):
+                raise_item_error("augmented copies", result)
+            else:
+                yield from result
+
+    write_manifest(made(), target)
 
 
 # Description ----------------------------------------------------------------------------------------------------------

@@ -54,6 +54,30 @@ def datasets(
             typer.echo(f"written: {as_json}")
 
 
+def simulate_public(
+    folder: Annotated[Path, typer.Argument(help="Folder to fill: one folder a set.")],
+    name: Annotated[list[str] | None, typer.Option("--dataset", help="Only this set; repeatable.")] = None,
+    patients: Annotated[int, typer.Option(min=1)] = 12,
+    seed: Annotated[int, typer.Option()] = 7,
+    debug: DebugOption = False,
+) -> None:
+    """Small trees in the exact layouts of the public sets, with made-up images and annotations: to try things without a download."""
+    with errors_for_users(debug):
+        from weakbox.datasets_public.searching import dataset_names, load_dataset
+        from weakbox.records.errors import InputError
+        from weakbox.runtime.plugins import load_plugin
+        from weakbox.simulate.public.tree import CONSTANT, PACKAGE
+
+        for one in name or dataset_names():
+            card = load_dataset(one).card
+            target = folder / card.name
+            if target.exists():
+                msg = f"{target}: is there already; name another folder, or remove it"
+                raise InputError(msg)
+            made = load_plugin(PACKAGE, card.name, CONSTANT).write(target, patients, seed)
+            typer.echo(f"{card.title}: {len(made.images)} images in {target}")
+
+
 def entry(card: DatasetCard, holdings: Sequence[Holding]) -> dict[str, Any]:
     """One set for the table and the JSON file: its card, its state, and every place where it lies."""
     from dataclasses import asdict

@@ -50,7 +50,7 @@ from weakbox.records.label import CuratedCase, Evidence, LesionStatus, MaskFile,
 from weakbox.records.record import record
 from weakbox.records.stated import FieldValue
 from weakbox.sources.field_reading import FieldError, read_boolean, read_isup
-from weakbox.sources.prostatex import IMAGE_COLUMNS, SAME_PLACE_MM, ZONE_WORDS, ProstatexOptions
+from weakbox.sources.prostatex import SAME_PLACE_MM, ZONE_WORDS, ProstatexOptions
 from weakbox.sources.prostatex import read as read_findings
 from weakbox.sources.remarks import dropped, flagged
 from weakbox.sources.table_reading import Columns, Row, TableOptions, read_rows
@@ -84,7 +84,7 @@ CARD = DatasetCard(
         "points are DICOM LPS mm, not RAS and not indices; ijk of the images table starts at the voxel's corner, so it only checks points",
         "ClinSig FALSE is no clinically significant cancer: benign, ISUP 1, or never biopsied; it is not called benign",
         "three patients use one finding number twice (0005, 0025, 0159): findings are told apart by their place, masks as well",
-        "ProstateX-0025 has two studies: a finding goes to the one whose T2 the images table describes",
+        "ProstateX-0025 has two studies, and the images table lists both for every finding: the one whose T2 holds the point counts",
         "the images table has a row for every series, DCE phases and b-values included: they are one finding",
         "points give no size: boxes have 12 mm, and say size_source `default`; masks replace them where they are",
         "masks of Cuocolo et al. number some findings from 0 and end in `.nii_ROI.nii.gz` once",
@@ -99,6 +99,19 @@ CLASS = re.compile(r"ProstateX-(\d{4})_Finding(\d+)", re.IGNORECASE)
 ZONES = {words: {"AS": "AFS"}.get(code, code) for code, words in ZONE_WORDS.items()}
 PENDING = "pending_"
 """Attributes of this name serve the second reading only."""
+VOLUME_COLUMNS = Columns(
+    required={
+        "patient_id": ("ProxID",),
+        "finding": ("fid",),
+        "position": ("pos",),
+        "matrix": ("WorldMatrix",),
+        "index": ("ijk",),
+        "shape": ("Dim",),
+        "description": ("DCMSerDescr", "Name"),
+    },
+    optional={},
+)
+SAME_CORNER_MM = 0.2
 CLASS_COLUMNS = Columns(
     required={"finding": ("ID",), "is_clinically_significant": ("Clinically Significant",)},
     optional={"isup_grade": ("Gleason Grade Group",)},
@@ -161,9 +174,9 @@ def _read_dicom(located: Located) -> Iterator[CuratedCase | LedgerEntry]:
     for folder in series_folders(located.files["images"], located.folder, PATIENT):
         folders[_patient(folder.patient)].append(folder)
     masks = masks_by_finding(located.files["masks"])
-    matrices = _matrices(images) if images is not None else {}
+    corners = t2_corners(images) if images is not None else {}
     for patient in sorted(findings.keys() | folders.keys()):
-        yield from _read_patient(patient, findings.get(patient, []), folders.get(patient, []), masks.get(patient, {}), matrices)
+        yield from _read_patient(patient, findings.get(patient, []), folders.get(patient, []), masks.get(patient, {}), corners)
     yield from (
         flagged("file", path.name, "mask_without_finding", "its patient has no findings")
         for patient in sorted(masks.keys() - findings.keys())
@@ -193,19 +206,25 @@ def _place(patient: str, number: str | None, position: Iterable[float]) -> Place
     return patient, number or "", tuple(round(value / SAME_PLACE_MM) for value in position)
 
 
-def _matrices(path: Path) -> dict[Place, tuple[float, ...]]:
-    """WorldMatrix of the axial T2 with the lowest series number, for every finding."""
-    found: dict[Place, tuple[int, tuple[float, ...]]] = {}
-    for row in read_rows(TableOptions(source=CARD.name, path=path), IMAGE_COLUMNS, "row"):
+def t2_corners(path: Path) -> dict[Place, tuple[Point, ...]]:
+    """Outer corners (LPS mm) of the axial T2 volumes in which each finding lies.
+
+    The table has a row for every series of the patient, those of his other study included, where the index lies outside the volume.
+    """
+    found: dict[Place, set[Point]] = defaultdict(set)
+    for row in read_rows(TableOptions(source=CARD.name, path=path), VOLUME_COLUMNS, "row"):
         if isinstance(row, LedgerEntry) or not re.search(r"t2.*tra", row.raw("description"), re.IGNORECASE):
             continue
-        matrix, position = _floats(row.raw("matrix")), _floats(row.raw("position"))
-        if len(matrix) == 16 and len(position) == 3:
-            number = row.raw("series_number").strip()
-            key = _place(row.raw("patient_id").strip(), row.text("finding"), position)
-            candidate = (int(number) if number.isdigit() else 10**9, matrix)
-            found[key] = min(found.get(key, candidate), candidate)
-    return {key: matrix for key, (_, matrix) in found.items()}
+        matrix, position, index = (_floats(row.raw(name)) for name in ("matrix", "position", "index"))
+        shape = _floats(row.raw("shape").replace("x", " "))[:3]
+        if (len(matrix), len(position), len(index), len(shape)) == (16, 3, 3, 3) and all(map(_is_inside, index, shape)):
+            found[_place(row.raw("patient_id").strip(), row.text("finding"), position)].add((matrix[3], matrix[7], matrix[11]))
+    return {key: tuple(sorted(corners)) for key, corners in found.items()}
+
+
+def _is_inside(index: float, count: float) -> bool:
+    """Indices count from the outer corner and are rounded, so both ends are inside."""
+    return 0 <= index <= count
 
 
 def _floats(text: str) -> tuple[float, ...]:
@@ -220,7 +239,7 @@ def _read_patient(
     findings: list[BiopsyTarget],
     folders: list[SeriesFolder],
     masks: Mapping[str, Path],
-    matrices: Mapping[Place, tuple[float, ...]],
+    corners: Mapping[Place, tuple[Point, ...]],
 ) -> Iterator[CuratedCase | LedgerEntry]:
     if not folders:
         yield from (dropped("target", target.target_id, "row_without_images", "", patient) for target in findings)
@@ -231,19 +250,21 @@ def _read_patient(
     studies = sorted({folder.study for folder in folders})
     if len(studies) > 1:
         yield flagged("case", patient, "several_studies", f"{len(studies)}; each finding goes to the one whose T2 it was set on", patient)
-    usable = [target for target in findings if len(studies) == 1 or _matrix(target, matrices)]
+    usable = [target for target in findings if len(studies) == 1 or _corner(target, corners)]
     for target in findings:
         if target not in usable:
             yield dropped("target", target.target_id, "study_not_stated", "the images table tells which of several studies", patient)
     yield from _unnamed_masks(patient, findings, masks)
     for study in studies if usable else []:
         name = patient if len(studies) == 1 else f"{patient}/{study}"
-        labels = [_label(name, target, findings, masks, _matrix(target, matrices), len(studies)) for target in usable]
+        labels = [_label(name, target, findings, masks, _corner(target, corners), len(studies)) for target in usable]
         yield _case(patient, name, [folder for folder in folders if folder.study == study], labels, is_only=len(studies) == 1)
 
 
-def _matrix(target: BiopsyTarget, matrices: Mapping[Place, tuple[float, ...]]) -> tuple[float, ...]:
-    return matrices.get(_place(target.patient_id, target.label, target.position or ()), ())
+def _corner(target: BiopsyTarget, corners: Mapping[Place, tuple[Point, ...]]) -> Point | None:
+    """The corner of the only T2 in which a finding lies; None where there are several, or the table does not say."""
+    own = corners.get(_place(target.patient_id, target.label, target.position or ()), ())
+    return own[0] if len(own) == 1 else None
 
 
 def _is_ambiguous(findings: list[BiopsyTarget]) -> bool:
@@ -275,13 +296,13 @@ def _case(patient: str, name: str, folders: list[SeriesFolder], labels: list[Wea
 
 
 def _label(
-    name: str, target: BiopsyTarget, findings: list[BiopsyTarget], masks: Mapping[str, Path], matrix: tuple[float, ...], studies: int
+    name: str, target: BiopsyTarget, findings: list[BiopsyTarget], masks: Mapping[str, Path], corner: Point | None, studies: int
 ) -> WeakLabel:
     is_ambiguous = _is_ambiguous(findings)
     mask = None if is_ambiguous else masks.get(target.label or "")
     pending: dict[str, FieldValue] = {f"{PENDING}studies": studies}
-    if matrix:
-        pending[f"{PENDING}matrix"] = matrix
+    if corner is not None:
+        pending[f"{PENDING}corner"] = corner
     if is_ambiguous and masks:
         pending[f"{PENDING}masks"] = tuple(str(path) for _, path in sorted(masks.items()))
     stated: dict[str, FieldValue] = {"finding": target.label or "", "position_lps_mm": target.position or ()}
@@ -443,19 +464,15 @@ def _of_study(case: CuratedCase, study: ImagingStudy, labels: list[WeakLabel]) -
 
 
 def _is_set_on(label: WeakLabel, study: ImagingStudy) -> bool:
-    """Whether the T2 that the images table describes for a finding is one of this study's.
-
-    The table's matrix starts at the outer corner of a first voxel; slices may be counted from either end.
-    """
-    matrix = label.attributes.get(f"{PENDING}matrix")
-    if not isinstance(matrix, tuple) or len(matrix) != 16:
+    """Whether the T2 in which the images table places a finding is one of this study's; slices may be counted from either end."""
+    stated = label.attributes.get(f"{PENDING}corner")
+    if not isinstance(stated, tuple):
         return False
-    corner = [float(matrix[index]) for index in (3, 7, 11)]
+    corner = [float(value) for value in stated]
     for series in study.series:
         if series.role is SeriesRole.T2W and series.grid is not None:
             ends = (-0.5, series.grid.shape[2] - 0.5)
-            reach = math.hypot(*series.grid.spacing)
-            if any(math.dist(series.grid.to_lps((-0.5, -0.5, end)).tolist(), corner) <= reach for end in ends):
+            if any(math.dist(series.grid.to_lps((-0.5, -0.5, end)).tolist(), corner) <= SAME_CORNER_MM for end in ends):
                 return True
     return False
 

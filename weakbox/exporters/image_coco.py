@@ -37,7 +37,7 @@ def write_coco(manifest: Path, folder: Path) -> tuple[Artifact, ...]:
             if part not in parts:
                 parts[part] = _Part(folder / f"images.{part}.coco.json", files)
             parts[part].add(row, numbers)
-    return tuple(parts[part].finish(numbers) for part in sorted(parts))
+        return tuple(parts[part].finish(numbers) for part in sorted(parts))
 
 
 def _flat_images(manifest: Path) -> Iterator[ImageRow]:
@@ -55,6 +55,8 @@ class _Part:
     def __init__(self, path: Path, files: ExitStack) -> None:
         self._path = path
         self._whole, self._beside = path.with_name(f"{path.name}.tmp"), path.with_name(f"{path.name}.annotations.tmp")
+        files.callback(self._whole.unlink, missing_ok=True)
+        files.callback(self._beside.unlink, missing_ok=True)
         self._images: IO[str] = files.enter_context(self._whole.open("w", encoding="utf-8"))
         self._annotations: IO[str] = files.enter_context(self._beside.open("w", encoding="utf-8"))
         self._image_count = self._box_count = 0
@@ -71,13 +73,14 @@ class _Part:
 
     def finish(self, numbers: Mapping[str, int]) -> Artifact:
         """Put the file together."""
+        self._images.close()
+        self._annotations.close()
         categories = [{"id": number, "name": name} for name, number in numbers.items()]
         with self._whole.open("a", encoding="utf-8") as file:
             file.write('\n],"annotations":[\n')
             with self._beside.open(encoding="utf-8") as annotations:
                 shutil.copyfileobj(annotations, file)
             file.write(f'\n],"categories":{json.dumps(categories, ensure_ascii=False)}}}\n')
-        self._beside.unlink()
         self._whole.replace(self._path)
         name, size = self._path.name, self._path.stat().st_size
         role = name.removesuffix(".coco.json").replace(".", "_")

@@ -148,7 +148,7 @@ class ImageWriter:
             sha256=made.sha256,
             source_sha256=file_sha256(Path(made.source)),
             pixel_sha256=made.hash.content_sha256,
-            perceptual_hash=f"{made.hash.difference:016x}" if made.hash.has_detail else None,
+            perceptual_hash=f"{made.hash.difference:016x}{made.hash.cosine:016x}" if made.hash.has_detail else None,
             group_ids=case.origin.group_ids,
             identifiers=_identifiers(case, series, made),
             attributes={name: value for name, value in stated.items() if name not in _OF_ROW},

@@ -63,6 +63,8 @@ def write_manifest(rows: Iterable[ImageRow], folder: Path) -> tuple[Artifact, ..
     folder.mkdir(parents=True, exist_ok=True)
     parts = {name: folder / f"{name}.tmp" for name in (PARQUET_NAME, CSV_NAME)}
     with ExitStack() as files:
+        for path in parts.values():
+            files.callback(path.unlink, missing_ok=True)
         # Statistics serve filters; dictionaries make the few different words cheap. Neither depends on time or place.
         table = files.enter_context(parquet.ParquetWriter(parts[PARQUET_NAME], SCHEMA, compression="zstd", version="2.6"))
         text = files.enter_context(csv.CSVWriter(str(parts[CSV_NAME]), _CSV_SCHEMA))
@@ -70,8 +72,10 @@ def write_manifest(rows: Iterable[ImageRow], folder: Path) -> tuple[Artifact, ..
             batch = _batch(block)
             table.write_batch(batch)
             text.write_batch(_with_json_lists(batch, block))
-    for name, path in parts.items():
-        path.replace(folder / name)
+        text.close()
+        table.close()
+        for name, path in parts.items():
+            path.replace(folder / name)
     return tuple(_artifact(folder, name) for name in (PARQUET_NAME, CSV_NAME))
 
 

@@ -185,8 +185,8 @@ def _of_breast_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
         if policy.breast.benign_without_callback == "exclude":
             return Verdict(name=None, source=source, reason="excluded_benign_without_callback")
         return Verdict(name=BENIGN, source=source)
-    if label.diagnosis == NO_CANCER and label.birads is None:
-        return _chosen(policy.breast.no_cancer, policy.breast, source, NO_CANCER)
+    if label.diagnosis == NO_CANCER:
+        return _chosen(NORMAL if label.birads == "1" else policy.breast.no_cancer, policy.breast, source, NO_CANCER)
     if label.diagnosis == NORMAL:
         return Verdict(name=NORMAL if policy.breast.normal == "own_class" else BENIGN, source=source)
     if label.status is LesionStatus.CANCER or label.diagnosis == MALIGNANT:
@@ -208,12 +208,18 @@ def _chosen(choice: str, policy: BreastPolicy, source: str | None, what: str) ->
     return Verdict(name=BENIGN if choice == NORMAL and policy.normal == "benign" else choice, source=source)
 
 
+DISAGREEMENT = "malignancy_disagrees_with_diagnosis"
+"""Conflict of a skin lesion whose set calls it benign by one word and malignant by another."""
+
+
 def _of_skin_lesion(label: WeakLabel, policy: LabelPolicy) -> Verdict:
     if label.diagnosis is None:
         return NOT_STATED
     if policy.skin.classes == "diagnosis":
         return Verdict(name=label.diagnosis, source=label.class_source)
-    found = malignancy_of(label.diagnosis)
+    if DISAGREEMENT in label.conflicts:
+        return Verdict(name=None, source=label.class_source, reason="malignancy_disagrees")
+    found = malignancy_of(label.diagnosis) or label.attributes.get("malignancy")
     if found not in (BENIGN, MALIGNANT):
         return Verdict(name=None, source=label.class_source, reason=str(found or "not_stated"))
     return Verdict(name=str(found), source=label.class_source)

@@ -29,8 +29,8 @@ from weakbox.sources.table_reading import Columns, Row, TableOptions, read_rows
 from weakbox.sources.target_points import target_digest
 
 FINDING_COLUMNS = Columns(
-    required={"patient_id": ("ProxID",), "finding": ("fid",), "position": ("pos",), "zone": ()},
-    optional={"is_clinically_significant": ("ClinSig",), "isup_grade": ("ggg",)},
+    required={"patient_id": ("ProxID",), "finding": ("fid",), "position": ("pos",)},
+    optional={"zone": (), "is_clinically_significant": ("ClinSig",), "isup_grade": ("ggg",)},
 )
 IMAGE_COLUMNS = Columns(
     required={"patient_id": ("ProxID",), "finding": ("fid",), "position": ("pos",), "matrix": ("WorldMatrix",), "index": ("ijk",)},

@@ -21,6 +21,7 @@ from weakbox.records.errors import ConfigurationError, InputError
 from weakbox.runtime.nearest import nearest_name
 from weakbox.sources.remarks import dropped
 from weakbox.sources.source import SourceOptions
+from weakbox.sources.strict_workbook import readable_workbook
 from weakbox.sources.text_encoding import choose_encoding, encoding_remarks
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -307,7 +308,7 @@ def _open_workbook(options: TableOptions, kind: str) -> Opened:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # styles and views that are not read anyway
-            workbook = openpyxl.load_workbook(options.path, read_only=True, data_only=True)
+            workbook = openpyxl.load_workbook(readable_workbook(options.path), read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError) as error:
         msg = f"{options.path}: no readable Excel workbook ({type(error).__name__}); save it again as .xlsx, or as CSV"
         raise InputError(msg) from None
@@ -324,7 +325,7 @@ def _open_workbook(options: TableOptions, kind: str) -> Opened:
 
 def _sheet_name(options: TableOptions, names: Sequence[str]) -> str:
     if not names:
-        msg = f"{options.path}: no worksheet found (a 'Strict Open XML' workbook?); save it as an ordinary .xlsx, or as CSV"
+        msg = f"{options.path}: no worksheet found; save it again as an ordinary .xlsx, or as CSV"
         raise InputError(msg)
     if options.sheet is None:
         return names[0]
@@ -421,6 +422,7 @@ def cell_text(value: object) -> str:
 READERS: Mapping[str, Callable[[TableOptions, str], Opened]] = {
     ".csv": _open_text,
     ".tsv": _open_text,
+    ".tab": _open_text,
     ".txt": _open_text,
     ".xlsx": _open_workbook,
     ".parquet": _open_parquet,

@@ -46,11 +46,13 @@ class ProstateStudy:
 
 
 def draw_prostate_study(seed: int, patient_id: str, number: int, lesions: int, day: date) -> ProstateStudy:
-    """An oblique axial study, 1.3 x 1.3 x 4 mm; the same for the same arguments. At most three lesions."""
+    """An oblique axial study, 1.3 x 1.3 x 4 mm; the same for the same arguments. At most three lesions.
+
+    A patient's studies (``number``) lie apart: a point of one lies outside the other."""
     draws = Draws("public", seed, patient_id, number)
     study_uid = content_uid("public", seed, patient_id, number)
     frame = content_uid(study_uid, "frame")
-    centre = (draws.normal(0.0, 4.0), draws.normal(20.0, 6.0), draws.normal(-30.0, 20.0))
+    centre = (draws.normal(0.0, 4.0), draws.normal(20.0, 6.0), -30.0 + draws.uniform(-8.0, 8.0) - 70.0 * number)
     middle = (centre[0] + draws.normal(0.0, 3.0), centre[1] + draws.normal(0.0, 3.0), centre[2] + draws.normal(0.0, 3.0))
     axes = rotation(np.radians(draws.uniform(4.0, 16.0)), np.radians(draws.uniform(-3.0, 3.0)))
     gland = Gland(centre=centre, semi_axes=(25.0, 21.0, 17.0), rotation=tuple(axes.flatten().tolist()))

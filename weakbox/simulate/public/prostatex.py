@@ -54,26 +54,33 @@ def write(folder: Path, patients: int, seed: int) -> PlantedTree:
     images: list[PlantedImage] = []
     for index in range(patients):
         patient, kind = f"ProstateX-{index:04d}", KINDS[index % len(KINDS)]
-        for number in range(2 if kind == "two_studies" else 1):
-            lesions = 2 if kind == "repeated_number" else 1
-            study = draw_prostate_study(seed, patient, number, lesions, date(2011, 7, 7) + timedelta(days=index + 170 * number))
-            root = folder / "PROSTATEx" / patient / classic_study_name(study, NAMES.study)
-            plans = write_dicom_study(study, NAMES, lambda plan, root=root: root / classic_series_name(plan))  # type: ignore[misc]
-            if kind == "unpublished":
-                continue
-            is_significant = kind == "significant"
+        day = date(2011, 7, 7) + timedelta(days=index)
+        studies = [
+            draw_prostate_study(seed, patient, number, 2 if kind == "repeated_number" else 1, day + timedelta(days=170 * number))
+            for number in range(2 if kind == "two_studies" else 1)
+        ]
+        roots = [folder / "PROSTATEx" / patient / classic_study_name(study, NAMES.study) for study in studies]
+        plans = [_write_images(root, study) for root, study in zip(roots, studies, strict=True)]
+        if kind == "unpublished":
+            continue
+        is_significant = kind == "significant"
+        for study, root, own in zip(studies, roots, plans, strict=True):
             for place, region in enumerate(study.regions):
                 cells = (patient, "1", position_text(region))
                 findings.append((*cells, ZONES[place], str(is_significant).upper()))
-                rows += [image_row(cells, plan, region) for plan in plans]
+                rows += [image_row(cells, plan, region) for every in plans for plan in every]
                 grades += [(*cells, ZONES[place], "3")] if is_significant else []
-            images.append(_image(folder, root / classic_series_name(plans[1]), study, is_significant=is_significant))
+            images.append(_image(folder, root / classic_series_name(own[1]), study, is_significant=is_significant))
     _write_table(folder / "ProstateX-Findings-Train.csv", FINDING_COLUMNS, findings)
     _write_table(folder / "ProstateX-Images-Train.csv", IMAGE_COLUMNS, rows)
     if grades:
         _write_table(folder / "ProstateX-2-Findings-Train.csv", GRADE_COLUMNS, grades)
     unpublished = sum(KINDS[index % len(KINDS)] == "unpublished" for index in range(patients))
     return PlantedTree(images=tuple(images), dropped={"images_without_rows": unpublished} if unpublished else {})
+
+
+def _write_images(root: Path, study: ProstateStudy) -> tuple[SeriesPlan, ...]:
+    return write_dicom_study(study, NAMES, lambda plan: root / classic_series_name(plan))
 
 
 def _image(folder: Path, path: Path, study: ProstateStudy, *, is_significant: bool) -> PlantedImage:
@@ -91,7 +98,7 @@ def position_text(region: Region) -> str:
 
 
 def image_row(cells: Sequence[str], plan: SeriesPlan, region: Region) -> tuple[str, ...]:
-    """A row of the images table: the matrix starts at the outer corner of the first voxel, the index is rounded."""
+    """A row of the images table, which lists every series of the patient for every finding: the matrix starts at the outer corner of the first voxel, the index is rounded."""
     matrix = corner_matrix(plan.grid)
     index = np.rint(plan.grid.to_index(region.centre) + 0.5).astype(int)
     columns, rows, slices = plan.grid.shape
