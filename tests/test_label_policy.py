@@ -182,4 +182,5 @@ def test_a_rare_skin_diagnosis_takes_the_malignancy_that_its_set_states() -> Non
 
 def test_a_skin_lesion_called_both_has_no_class() -> None:
     both = label("a", diagnosis="melanoma", series_key=KEY, conflicts=("malignancy_disagrees_with_diagnosis",))
-    assert image_class(one := case("skin", both), one.study.series[0], LabelPolicy()).reason == "malignancy_disagrees"
+    one = case("skin", both)
+    assert image_class(one, one.study.series[0], LabelPolicy()).reason == "malignancy_disagrees"

@@ -81,6 +81,7 @@ def stacked(table: Mapping[str, Mapping[str, int]], title: str, unit: str) -> Fi
     for place, total in enumerate(left):
         axes.text(total, place, f" {int(total):,}", va="center", fontsize=7, color=MUTED)
     axes.set_xlim(0, left.max() * 1.12)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     _finish(axes, title, unit)
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -102,6 +103,7 @@ def split_shares(frame: pd.DataFrame) -> Figure | None:
         widths = np.array([float((part["split"] == name).mean()) for _, part in groups])
         axes.barh(names, widths, left=left, color=colour, label=name, edgecolor="white", linewidth=0.5)
         left += widths
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     _finish(axes, "How each class is shared out", "share of images")
@@ -224,6 +226,7 @@ def associations(values: Mapping[str, float]) -> Figure | None:
     axes = figure.add_subplot()
     ranked = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
     axes.barh([name.replace("_", " ") for name, _ in ranked], [value for _, value in ranked], color=ACCENT)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     _finish(axes, "How far a fact gives the class away", "Cramer's V (0 nothing, 1 wholly)")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from weakbox.curation.settings import CurationSettings
 from weakbox.curation.sorted_rows import ROW_FIELDS, Packed, SortedRows, unpacked
 from weakbox.curation.splitting import NO_FOLD, Split, StratumShare, split_groups, split_ledger, stratum_shares
 from weakbox.records.case import LedgerEntry
+from weakbox.records.errors import InputError
 from weakbox.records.image_set import ImageRow
 from weakbox.records.stated import FieldValue
 
@@ -102,6 +104,7 @@ def curate(
     settings: CurationSettings,
     *,
     listed_duplicates: Sequence[tuple[str, str]] = (),
+    earlier: Mapping[str, str] | None = None,
     workspace: Path | None = None,
 ) -> CuratedSet:
     """Make one set of the rows of all data sets.
@@ -110,6 +113,8 @@ def curate(
         rows: in any order; gone through once. Each ``image_id`` is unique.
         settings: the section ``curation``.
         listed_duplicates: pairs that sets ship (ISIC 2020), by ``image_id`` or identifier.
+        earlier: part by ``image_id`` of an earlier build of this set (``earlier_parts``): no image of it changes its part,
+            not even where new images tie patients of two parts together.
         workspace: where the temporary folder is made (as large as the rows); the system's place where not given.
 
     Raises:
@@ -118,7 +123,7 @@ def curate(
     folder = tempfile.TemporaryDirectory(prefix="curation_", dir=workspace)
     kept = SortedRows(Path(folder.name))
     columns = _read(rows, kept, {name for pair in listed_duplicates for name in pair})
-    decisions, shares = _decide(columns, listed_duplicates, settings)
+    decisions, shares = _decide(columns, listed_duplicates, earlier or {}, settings)
     goes_in = int(np.count_nonzero(decisions.split.part != NO_PART))
     found = decisions.duplicates
     return CuratedSet(
@@ -137,6 +142,20 @@ def curate(
     )
 
 
+def earlier_parts(rows: Iterable[ImageRow]) -> dict[str, str]:
+    """Parts of an earlier build by ``image_id``, from its manifest.
+
+    Raises:
+        InputError: a part that no set has.
+    """
+    parts = {row.image_id: intern(row.split) for row in rows if row.split is not None}
+    for image_id, part in parts.items():
+        if part not in PARTS:
+            msg = f"{image_id}: split is {part!r} in the earlier set, expected one of {', '.join(PARTS)} or none"
+            raise InputError(msg)
+    return parts
+
+
 def _read(rows: Iterable[ImageRow], kept: SortedRows, listed_names: set[str]) -> RowColumns:
     reader = ColumnReader(listed_names)
     for row in rows:
@@ -146,11 +165,11 @@ def _read(rows: Iterable[ImageRow], kept: SortedRows, listed_names: set[str]) ->
 
 
 def _decide(
-    columns: RowColumns, listed: Sequence[tuple[str, str]], settings: CurationSettings
+    columns: RowColumns, listed: Sequence[tuple[str, str]], earlier: Mapping[str, str], settings: CurationSettings
 ) -> tuple[_Decisions, tuple[StratumShare, ...]]:
     found = find_duplicates(columns, listed, settings.duplicates)
     groups = find_groups(columns, found.links)
-    split = split_groups(columns, found, groups, settings.split)
+    split = split_groups(columns, found, groups, settings.split, earlier)
     decisions = _Decisions(
         columns=columns,
         duplicates=found,

@@ -9,7 +9,7 @@ reports it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +35,12 @@ class Split:
     fold: Integers
     official: Integers
     """The official part that binds each row, -1 where none does."""
-    is_official: NDArray[np.bool_]
-    """Of each group, whether an official part decided."""
+    earlier: Integers
+    """The part that each row has in the earlier set, -1 where it is new."""
+    is_by_hash: NDArray[np.bool_]
+    """Of each group, whether its hash alone decided among all three parts."""
     pushed_out: NDArray[np.bool_]
-    """Rows left out because their group reaches into another official part."""
+    """Rows left out because their group reaches into another official part, or another part of the earlier set."""
 
 
 def hash_share(seed: int, purpose: str, key: str) -> float:
@@ -51,24 +53,40 @@ def hash_share(seed: int, purpose: str, key: str) -> float:
     return int.from_bytes(digest[:6], "big") / (1 << 48)
 
 
-def split_groups(columns: RowColumns, duplicates: Duplicates, groups: Groups, settings: SplitSettings) -> Split:
+def split_groups(columns: RowColumns, duplicates: Duplicates, groups: Groups, settings: SplitSettings, earlier: Mapping[str, str]) -> Split:
     """Divide the rows that stay.
 
-    Official parts bind rows; a copy that is dropped hands its part on to the image that stays for it. A group with a row
-    in the official test part is test, else one with a row in the official validation part is validation. Rows of such a
-    group whose own official part is another one go into no part at all: left where they are they would leak, moved they
-    would change an official part. Rows without an official part follow their group.
+    Official parts bind rows, and so do the parts of an ``earlier`` set (by ``image_id``); a copy that is dropped hands both on
+    to the image that stays for it. A group with a row that is bound to test is test, else one with a row bound to validation
+    is validation. Rows of such a group that are bound to another part go into no part at all: left where they are they would
+    leak, moved they would change an official part, or bring into test what a model was trained on. Other rows follow their group.
     """
     official = _inherited(_binding(columns, settings), duplicates.kept_for)
-    strictest = np.full(groups.count, NO_PART, np.int64)
-    np.maximum.at(strictest, groups.number, official)
-    group_part = _group_parts(groups.keys, strictest, settings)
+    places = {part: place for place, part in enumerate(PARTS)}
+    known = np.array([places[earlier[name]] if name in earlier else NO_PART for name in columns.image_ids], np.int64)
+    known = _inherited(known, duplicates.kept_for)
+    strictest, strictest_known = _strictest(official, groups), _strictest(known, groups)
+    group_part = _group_parts(groups.keys, strictest, strictest_known, settings)
     part = group_part[groups.number]
-    pushed_out = duplicates.stays & (official >= 0) & (strictest[groups.number] > _TRAIN) & (official != strictest[groups.number])
+    pushed_out = duplicates.stays & np.where(known >= 0, known != part, _leaves_official_part(official, part, strictest[groups.number]))
     part[~duplicates.stays | pushed_out] = NO_PART
     fold = _folds(groups.keys, settings)[groups.number]
     fold[(part == NO_PART) | (part == _TEST)] = NO_FOLD
-    return Split(part=part, fold=fold, official=official, is_official=strictest >= 0, pushed_out=pushed_out)
+    is_by_hash = (strictest < 0) & (strictest_known < 0)
+    return Split(part=part, fold=fold, official=official, earlier=known, is_by_hash=is_by_hash, pushed_out=pushed_out)
+
+
+def _leaves_official_part(official: Integers, part: Integers, strictest: Integers) -> NDArray[np.bool_]:
+    """Rows that their group would take out of their official part; training may become validation unless that is official too."""
+    to_validation = (official == _TRAIN) & (part == _VALIDATION) & (strictest == _TRAIN)
+    return np.asarray((official >= 0) & (official != part) & ~to_validation, bool)
+
+
+def _strictest(parts: Integers, groups: Groups) -> Integers:
+    """Of each group the strictest of its rows' parts: test before validation before training before none."""
+    strictest = np.full(groups.count, NO_PART, np.int64)
+    np.maximum.at(strictest, groups.number, parts)
+    return strictest
 
 
 def _binding(columns: RowColumns, settings: SplitSettings) -> Integers:
@@ -89,14 +107,16 @@ def _inherited(official: Integers, kept_for: Integers) -> Integers:
     return inherited
 
 
-def _group_parts(keys: list[str], strictest: Integers, settings: SplitSettings) -> Integers:
+def _group_parts(keys: list[str], strictest: Integers, strictest_known: Integers, settings: SplitSettings) -> Integers:
     share = np.array([hash_share(settings.seed, "part", key) for key in keys])
     # Of an official training part the same groups are validation as without one, and some of those that would be test.
     validation_end = np.where(strictest == _TRAIN, settings.validation / (1 - settings.test), settings.validation)
     by_hash = np.full(len(keys), _TRAIN, np.int64)
     by_hash[(share >= 1 - settings.test) & (strictest != _TRAIN)] = _TEST
     by_hash[share < validation_end] = _VALIDATION
-    return np.where(strictest > _TRAIN, strictest, by_hash)
+    by_hash[strictest_known == _TRAIN] = _TRAIN
+    bound = np.maximum(strictest, strictest_known)
+    return np.where(bound > _TRAIN, bound, by_hash)
 
 
 def _folds(keys: list[str], settings: SplitSettings) -> Integers:
@@ -107,10 +127,17 @@ def _folds(keys: list[str], settings: SplitSettings) -> Integers:
 
 def split_ledger(columns: RowColumns, split: Split) -> Iterator[LedgerEntry]:
     """One entry an image that official parts push out, one a data set whose own split does not bind."""
-    for row in np.flatnonzero(split.pushed_out):
-        part = PARTS[split.official[row]]
-        detail = f"official {part}, but its patient, lesion or near-duplicates are in another official part"
-        yield remark(columns.image_ids[row], Outcome.DROPPED, "official_parts_conflict", detail)
+    for row in np.flatnonzero(split.pushed_out).tolist():
+        if split.earlier[row] >= 0:
+            reason, detail = (
+                "earlier_part_conflict",
+                f"was in {PARTS[split.earlier[row]]}, but now hangs together with images of another part",
+            )
+        else:
+            part = PARTS[split.official[row]]
+            reason = "official_parts_conflict"
+            detail = f"official {part}, but its patient, lesion or near-duplicates are in another official part"
+        yield remark(columns.image_ids[row], Outcome.DROPPED, reason, detail)
     datasets, official = columns.coded["dataset"], columns.official()
     for code in sorted(range(len(datasets.words)), key=datasets.words.__getitem__):
         of_set = datasets.codes == code
@@ -143,7 +170,7 @@ def stratum_shares(columns: RowColumns, groups: Groups, split: Split, settings: 
     for place, key in enumerate(strata):
         members = rows[stratum.ravel() == place]
         dataset, label, tier = (columns.coded[name].words[code] if code >= 0 else None for name, code in zip(names, key, strict=True))
-        of_hash = members[~split.is_official[groups.number[members]]]
+        of_hash = members[split.is_by_hash[groups.number[members]]]
         _, first = np.unique(groups.number[of_hash], return_index=True)
         counts = _counts(split.part[of_hash[first]])
         total, fractions = sum(counts), (1 - settings.validation - settings.test, settings.validation, settings.test)

@@ -24,6 +24,8 @@ _HAIR_STEP = 14.0
 """Grey levels that a hair is darker than the skin beside it."""
 _LONG_TO_WIDE = 4.0
 """A hair's length over its width: shorter spots are pigment."""
+_SHORTEST = 0.12
+"""Of the shorter side: shorter lines are the rims of lesions."""
 
 
 @record
@@ -72,7 +74,7 @@ def hair_mask(picture: Picture) -> NDArray[np.bool_]:
     areas = np.bincount(labelled.ravel(), minlength=count + 1)[1:]
     lengths = np.array([np.hypot(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in ndimage.find_objects(labelled)])
     # A line of length l and width w covers l * w pixels.
-    is_long = (lengths >= 2 * width) & (lengths**2 >= _LONG_TO_WIDE * areas)
+    is_long = (lengths >= max(2 * width, _SHORTEST * min(picture.shape[:2]))) & (lengths**2 >= _LONG_TO_WIDE * areas)
     return np.asarray(np.isin(labelled, numbers[is_long]))
 
 

@@ -32,7 +32,8 @@ from weakbox.imaging.image_frames import (
 from weakbox.imaging.outlines import as_mask, fitted_mask, mask_box
 from weakbox.imaging.perceptual_hash import ImageHash, image_hash
 from weakbox.imaging.png_encoding import encode_png
-from weakbox.imaging.projection import Projection, read_projection
+from weakbox.imaging.projection import read_projection
+from weakbox.imaging.projection_image import Projection
 from weakbox.imaging.projection_voi import DisplayTable, DisplayUsed, VoiSettings, display_table
 from weakbox.records.record import record
 

@@ -1,8 +1,9 @@
-"""Which images are the same, or nearly: a content hash of the pixels, two 64-bit perceptual hashes, and a search without n squared.
+"""Which images are the same, or nearly: a content hash of the pixels, perceptual hashes, and a search without n squared.
 
-dHash: signs of the differences between neighbouring columns of a 9 x 8 picture. pHash: signs of the 64 lowest cosine
-coefficients of a 32 x 32 picture against their median. Both outlast resizing, JPEG and changes of brightness. A picture with
-next to no detail has a hash by chance: it is marked, and never searched.
+dHash: signs of the differences between neighbouring columns of a 9 x 8 picture (64 bits), and of a 17 x 16 one (256 bits).
+pHash: signs of the 64 lowest cosine coefficients of a 32 x 32 picture against their median. All outlast resizing, JPEG and
+changes of brightness. Mammograms are alike in outline: 64 bits find what may be the same, 256 bits tell. A picture with next to
+no detail has a hash by chance: it is marked, and never searched.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ class ImageHash:
     content_sha256: str
     """Of the decoded pixels with their shape: equal for files that hold the same image in different encodings."""
     difference: int
+    """64-bit dHash."""
     cosine: int
+    """64-bit pHash."""
+    detail: str
+    """256-bit dHash, 64 hexadecimal digits."""
     has_detail: bool
 
 
@@ -61,19 +66,20 @@ def image_hash(display: NDArray[np.uint8], pixels: NDArray[Any] | None = None) -
     """Hashes of a grey or RGB picture of 8-bit display values; the content hash of ``pixels`` where given."""
     grey = Image.fromarray(np.ascontiguousarray(display)).convert("L")
     small = np.asarray(grey.resize((32, 32), Image.Resampling.BOX), dtype=np.float64)
-    difference, steps = _difference_hash(np.asarray(grey.convert("F").resize((9, 8), Image.Resampling.BOX), dtype=np.float64))
+    steps = _steps(grey, 8)
     return ImageHash(
         content_sha256=content_hash(display if pixels is None else pixels),
-        difference=difference,
+        difference=_packed(steps > _DEAD_ZONE),
         cosine=_cosine_hash(small),
-        has_detail=steps >= _LEAST_STEPS and float(small.std()) >= _LEAST_CONTRAST,
+        detail=f"{_packed(_steps(grey, 16) > _DEAD_ZONE):064x}",
+        has_detail=int(np.count_nonzero(np.abs(steps) > _DEAD_ZONE)) >= _LEAST_STEPS and float(small.std()) >= _LEAST_CONTRAST,
     )
 
 
-def _difference_hash(picture: NDArray[np.float64]) -> tuple[int, int]:
-    """The hash, and how many of the 64 steps are more than noise."""
-    steps = np.diff(picture, axis=1).ravel()
-    return _packed(steps > _DEAD_ZONE), int(np.count_nonzero(np.abs(steps) > _DEAD_ZONE))
+def _steps(grey: Image.Image, side: int) -> NDArray[np.float64]:
+    """Differences between neighbouring columns of the picture shrunk to ``side`` rows and one column more, row by row."""
+    shrunk = grey.convert("F").resize((side + 1, side), Image.Resampling.BOX)
+    return np.diff(np.asarray(shrunk, dtype=np.float64), axis=1).ravel()
 
 
 def _cosine_hash(picture: NDArray[np.float64]) -> int:
@@ -112,15 +118,17 @@ def near_pairs(hashes: Hashes, distance: int = LARGEST_DISTANCE, *, confirm: Con
 
 
 class NearDuplicates:
-    """Near-duplicates among many images: those whose difference hashes are near and whose cosine hashes agree.
+    """Near-duplicates among many images: 64-bit dHashes within ``distance``, pHashes and 256-bit dHashes near as well.
 
-    The search is by the difference hash (exact up to three bits); ``cosine_distance`` is a second opinion on each pair found, which
-    keeps pictures that are alike only in outline apart. Images without detail are alone unless their contents are equal.
+    The search is by the first (exact up to three bits); the other two keep pictures that are alike only in outline apart.
+    On phantoms copies differ in at most 15 of the 256 bits, other breasts of the same outline in 21 and more.
+    Images without detail are alone unless their contents are equal.
     """
 
-    def __init__(self, *, distance: int = LARGEST_DISTANCE, cosine_distance: int = 10) -> None:
+    def __init__(self, *, distance: int = LARGEST_DISTANCE, cosine_distance: int = 10, detail_distance: int = 17) -> None:
         self._distance = distance
         self._cosine_distance = cosine_distance
+        self._detail_distance = detail_distance
 
     def groups(self, hashes: Sequence[ImageHash]) -> NDArray[np.int64]:
         """For each image the number of the first image of its group; equal contents are always together."""
@@ -130,19 +138,27 @@ class NearDuplicates:
         return _components(np.concatenate([np.stack([same, numbers], axis=1), self.pairs(hashes)]), len(hashes))
 
     def pairs(self, hashes: Sequence[ImageHash]) -> Pairs:
-        """Pairs (m, 2) of numbers i < j that both hashes call near, among the images with detail and different hashes.
+        """Pairs (m, 2) of numbers i < j that all hashes call near, among the images with detail.
 
-        Images whose two hashes are equal are all paired with the first of them, and only that one is compared with others.
+        Images whose hashes are all equal are all paired with the first of them, and only that one is compared with others.
         """
         detailed = np.array([number for number, one in enumerate(hashes) if one.has_detail], dtype=np.int64)
-        both = np.array([(hashes[n].difference, hashes[n].cosine) for n in detailed], dtype=np.uint64).reshape(-1, 2)
-        distinct, first, kind = np.unique(both, axis=0, return_index=True, return_inverse=True)
-        cosine = np.ascontiguousarray(distinct[:, 1])
-        near = near_pairs(distinct[:, 0], self._distance, confirm=lambda i, j: hamming(cosine[i], cosine[j]) <= self._cosine_distance)
+        words = np.array([_words(hashes[number]) for number in detailed], dtype=np.uint64).reshape(-1, 6)
+        distinct, first, kind = np.unique(words, axis=0, return_index=True, return_inverse=True)
+
+        def agree(i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.bool_]:
+            detail = hamming(distinct[i, 2:], distinct[j, 2:]).sum(axis=1)
+            return (hamming(distinct[i, 1], distinct[j, 1]) <= self._cosine_distance) & (detail <= self._detail_distance)
+
+        near = near_pairs(distinct[:, 0], self._distance, confirm=agree)
         leaders = first[kind.ravel()]
         copies = np.flatnonzero(leaders != np.arange(len(leaders)))
         pairs = np.concatenate([first[near], np.stack([leaders[copies], copies], axis=1)])
         return np.unique(np.sort(detailed[pairs], axis=1), axis=0) if len(detailed) else np.empty((0, 2), dtype=np.int64)
+
+
+def _words(one: ImageHash) -> tuple[int, ...]:
+    return one.difference, one.cosine, *(int(one.detail[start : start + 16], 16) for start in range(0, 64, 16))
 
 
 def _components(links: Pairs, count: int) -> NDArray[np.int64]:

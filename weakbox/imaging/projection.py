@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,66 +16,19 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from weakbox.imaging.image_frames import Shape, Spacing
+from weakbox.imaging.projection_image import RGB, Projection, unusable
 from weakbox.imaging.projection_voi import DisplayHeader
-from weakbox.records.errors import InputError
 
-RGB = "RGB"
-ARRAY_ENDING = ".npy"
 LARGEST_PIXELS = 400_000_000
 """An image that states more is taken for damaged or hostile: the largest film scans have 30 million."""
 _DICOM_MARK = slice(128, 132)
+_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+_NUMPY_MARK = b"\x93NUMPY"
 _EXIF_ORIENTATION = 0x0112
 _PICTURE_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError)
 """What Pillow raises on damaged files of the formats above."""
 _GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Projection:
-    """A 2-D image. ``pixels`` are stored values, [row, column] (whole numbers of 8 or 16 bits) or [row, column, RGB] (uint8)."""
-
-    pixels: NDArray[Any]
-    display: DisplayHeader
-    format: str
-    """``dicom``, ``png``, ``jpeg``, ``tiff``, ``ppm``, ``numpy``."""
-    spacing_mm: Spacing | None = None
-    """Between rows, between columns; in the plane that ``spacing_source`` says. Never from a picture's dots per inch."""
-    spacing_source: str | None = None
-    """``pixel_spacing`` (calibrated), ``imager_pixel_spacing`` (at the detector) or ``nominal_scanned_pixel_spacing`` (of a film)."""
-    magnification: float | None = None
-    """Estimated Radiographic Magnification Factor: the detector's spacing divided by it is the breast's. Not applied."""
-    laterality: str | None = None
-    """``L``, ``R`` or ``B``."""
-    view: str | None = None
-    """``CC``, ``MLO``, ``ML``, ``LM``, ``XCCL`` ... as the header's own word or code says."""
-    view_modifiers: tuple[str, ...] = ()
-    presentation_intent: str | None = None
-    """``FOR PRESENTATION`` or ``FOR PROCESSING``."""
-    transfer_syntax: str | None = None
-    sop_instance_uid: str | None = None
-    series_uid: str | None = None
-    study_uid: str | None = None
-    exif_orientation: int | None = None
-    """As the file states it (1..8); not applied."""
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def shape(self) -> Shape:
-        """Rows and columns as stored."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    @property
-    def is_colour(self) -> bool:
-        """Whether the pixels are RGB."""
-        return self.pixels.ndim == 3
-
-    @property
-    def object_spacing_mm(self) -> Spacing | None:
-        """Spacing in the plane of the breast: the detector's divided by the magnification, where both are stated."""
-        if self.spacing_mm is None or self.spacing_source != "imager_pixel_spacing" or not self.magnification:
-            return self.spacing_mm
-        return self.spacing_mm[0] / self.magnification, self.spacing_mm[1] / self.magnification
 
 
 def read_projection(path: str | Path, *, expected_shape: Shape | None = None) -> Projection:
@@ -88,11 +40,11 @@ def read_projection(path: str | Path, *, expected_shape: Shape | None = None) ->
         InputError: the file is missing, damaged, cut off, empty, holds several frames or another size than expected.
     """
     content = _content(Path(path))
-    if content[_DICOM_MARK] == b"DICM" or Path(path).suffix.lower() in (".dcm", ".dicom"):
+    if _looks_like_dicom(Path(path), content):
         from weakbox.imaging.projection_dicom import read_dicom_projection
 
         projection = read_dicom_projection(Path(path), content)
-    elif content[:6] == b"\x93NUMPY":
+    elif content[:6] == _NUMPY_MARK:
         projection = _read_array(Path(path), content)
     else:
         projection = _read_picture(Path(path), content)
@@ -104,6 +56,39 @@ def read_projection(path: str | Path, *, expected_shape: Shape | None = None) ->
             "fetch the file again or correct the table: boxes would not fit",
         )
     return projection
+
+
+def image_shape(path: str | Path) -> Shape:
+    """Rows and columns as the header states them, without reading the pixels: quick, and no promise that they are whole.
+
+    Raises:
+        InputError: the file is missing or no image.
+    """
+    source = Path(path)
+    try:
+        with source.open("rb") as stream:
+            head = stream.read(256)
+    except OSError as error:
+        raise unusable(path, f"cannot be read ({error.strerror or type(error).__name__})", "check the path and its rights") from error
+    if _looks_like_dicom(source, head):
+        from weakbox.imaging.projection_dicom import dicom_shape
+
+        return dicom_shape(source)
+    try:
+        if head[:6] == _NUMPY_MARK:
+            shape = np.load(source, mmap_mode="r", allow_pickle=False).shape
+            return int(shape[0]), int(shape[1])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source) as picture:
+                return picture.height, picture.width
+    except (*_PICTURE_ERRORS, IndexError) as error:
+        raise unusable(path, f"no image ({type(error).__name__})", "fetch it again") from error
+
+
+def _looks_like_dicom(path: Path, content: bytes) -> bool:
+    """By the mark, by a first group of a file without preamble, or by name."""
+    return content[_DICOM_MARK] == b"DICM" or content[:2] in _FIRST_GROUPS or path.suffix.lower() in (".dcm", ".dicom")
 
 
 def projection_of(pixels: NDArray[Any], *, spacing_mm: Spacing | None = None, file_format: str = "numpy") -> Projection:
@@ -128,11 +113,6 @@ def projection_of(pixels: NDArray[Any], *, spacing_mm: Spacing | None = None, fi
         )
     stored, display = _stored(pixels)
     return Projection(pixels=stored, display=display, format=file_format, spacing_mm=spacing_mm)
-
-
-def unusable(path: str | Path, reason: str, advice: str) -> InputError:
-    """The error of a file that cannot be used."""
-    return InputError(f"{path}: {reason}; {advice}")
 
 
 def _content(path: Path) -> bytes:

@@ -19,8 +19,8 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from weakbox.imaging.image_frames import Spacing
-from weakbox.imaging.projection import RGB, Projection, unusable
+from weakbox.imaging.image_frames import Shape, Spacing
+from weakbox.imaging.projection_image import RGB, Projection, unusable
 from weakbox.imaging.projection_voi import DisplayHeader, LookupTable, VoiFunction, Window
 from weakbox.imaging.quiet_pydicom import silence
 
@@ -97,6 +97,23 @@ def read_dicom_projection(path: Path, content: bytes) -> Projection:
             study_uid=_text(dataset, "StudyInstanceUID"),
             remarks=tuple(remarks),
         )
+
+
+def dicom_shape(path: Path) -> Shape:
+    """Rows and columns that a DICOM file's header states.
+
+    Raises:
+        InputError: no DICOM image.
+    """
+    with silence():
+        try:
+            dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
+            rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+        except _READ_ERRORS as error:
+            raise unusable(path, f"not a DICOM file that can be read ({type(error).__name__})", "fetch it again") from error
+    if rows < 1 or columns < 1:
+        raise unusable(path, "no DICOM image: it states no size", "fetch it again, or leave it out")
+    return rows, columns
 
 
 def _dataset(path: Path, content: bytes) -> Dataset:

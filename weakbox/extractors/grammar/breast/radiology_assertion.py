@@ -46,6 +46,12 @@ _FEARED = re.compile(
     r"\b(?:obscur(?:es?|ing)|hid(?:es?|ing)|mask(?:s|ing)|detection of|sensitivity (?:of|for|to)|evaluat\w+ (?:of|for)|search(?:ing)? for|"
     r"look(?:ing)? for|to detect|risk of|exclude|rule out|screening for|concern for|monitor\w* for)\b(?:\s+[a-z-]+){0,4}\s*$"
 )
+_CALLED = re.compile(
+    r"\b(?:was|were|had been) (?:(?:previously|initially|originally|formerly|then|once) )?(?:regarded|considered|thought|described|reported|"
+    r"label?led|called|interpreted|felt|assessed|classified|believed|recorded|read)(?: \w+ly)? (?:as|to (?:be|represent))(?: (?:an?|the))?"
+    r"(?: [a-z-]+){0,3} *$"
+)
+""" "It was regarded as a cyst": what an earlier reader took the finding for."""
 _HYPOTHETICAL = re.compile(
     r"(?:\bif\b|\bshould (?:the|there|symptoms|a|an|any)\b|\bin case of\b|\br/o\b|\brule out\b|\b(?:evaluate|assess|"
     r"assessment|evaluation|surveillance|"
@@ -70,7 +76,7 @@ _PRIOR_AFTER = re.compile(
 GONE = re.compile(
     r"no longer\b|\bresolved\b|\bresolv(?:es|ing) (?:on|with)|disappear\w*|dispers(?:e|es|ed|ing|al|ion)\b|effac(?:es|ed|"
     r"ing)\b(?! (?:(?:fatty|the) )*(?:hil|cortex|fat))|(?:does|did|do) not persist|not persist\w*|no persisten\w+|(?:overlapping|"
-    r"superimposed|superimposition|overlap of|summation|superposition|superposicion)\b|"
+    r"composite (?:shadow\w*|densit\w+|opacity)|superimposed|superimposition|overlap of|summation|superposition|superposicion)\b|"
     r"press(?:es|ed) out|normali[sz]ed|(?:re)?gained (?:a )?normal|returned to normal|back to normal|\bdrained\b|"
     r"spreads? out|(?:has been|have been|was|were|been|since|subsequently|surgically|completely) (?:surgically |completely )?(?:excised|"
     r"removed|resected|aspirated|drained)|(?:does|did) not (?:reproduce|re-?demonstrate)|not (?:reproduced|reproducible|confirmed|"
@@ -114,6 +120,8 @@ def stands(cut: str, start: int, end: int) -> bool | None:
     if denied is not None:
         return None if denied else False
     if _DENIED_AFTER.match(after) and not _ELSEWHERE.match(after):
+        return None
+    if _CALLED.search(cut, max(0, start - 60), start):
         return None
     if _FEARED.search(cut, max(0, start - 60), start) or _HYPOTHETICAL.search(cut, max(0, start - 110), start):
         return None

@@ -308,7 +308,7 @@ _DENSITY = re.compile(
 _DENSITY_CODE = re.compile(
     r"\b(?:acr|bi-?rads|category|class|type|pattern|composition|comp(?=:)|density|dense(?= ?[(:])|fatty(?= ?[(:])|tissue(?= ?[(:])|"
     r"parenchyma(?= ?[(:])|glandular(?= ?\()"
-    r"|densities(?= ?\()|fat(?= ?\())\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
+    r"|densities(?= ?\()|fat(?= ?\())(?![a-z])\s*(?:[:=(-]|\b(?:breast|density|category|composition|type|"
     r"tissue|is)\b|\s){0,10}\(?"
     r"(?P<letter>[a-d])\)?(?:\s?(?:-|/|to)\s?(?P<high>[b-d])\b)?(?![\w'+]|\.\d|\s(?:mass|lesion|nodule|cyst|small|few|single|new|focal|"
     r"benign|suspicious|simple))"

@@ -31,6 +31,8 @@ _NOT_SIZE_BEFORE = re.compile(
     r"(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
     r"chest wall|separated by|hil(?:um|"
     r"ar))\b[^,;.)]{0,28}|"
+    r"\b(?:increas\w+|decreas\w+|grow\w+|shrunk\w*|enlarge\w*|reduc\w+|larger|smaller|chang\w+|difference|differs?) "
+    r"(?:[a-z]+ )?(?:of|by)(?: (?:about|approximately|only|some|around))? ?|"
     r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|interval|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
     r"scar|cavity|(?:lies|located|situated)(?! an?\b)|deep)\b"
     r"(?:(?!measur|is\b|are\b|mass|nodule|lesion|cyst|size|contain|with\b|harbou?r)[^,;.()]){0,24})$"
@@ -40,6 +42,7 @@ _IS_DISTANCE_SLOT = re.compile(r"(?<=cm)\s*:")
 _NOT_SIZE_AFTER = re.compile(
     r"\s*(?:deep\b|in depth|depth|from\b|away|apart|anterior|posterior|below|beneath|above|inferior|superior|lateral|medial|behind|"
     r"cortex|cortical|cortices|skin|thick|between|off\b|caudal|cranial|distance|of the (?:nipple|skin)|to the (?:skin|nipple|chest)|"
+    r"smaller|larger|bigger|longer|shorter|wider|narrower|less|more|greater|growth|increase|decrease|change|difference|shrinkage|"
     r"into|clip|ribbon|-?gauge|g|slice|sections?|views?|(?:(?!at|with|and|in)[a-z]+ ){1,2}(?:cortex|cortical))\b"
 )
 

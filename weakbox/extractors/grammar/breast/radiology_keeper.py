@@ -42,6 +42,7 @@ class DraftKeeper(PieceReader):
             self.last = draft
             return
         absorb(known, draft)
+        known.sentence = max(known.sentence, draft.sentence)
         self.last = known
 
     def _known(self, draft: Draft) -> Draft | None:

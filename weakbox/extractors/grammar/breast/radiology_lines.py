@@ -91,7 +91,8 @@ def _split_low(text: str, sentences: list[Sentence]) -> list[Sentence]:
 
 
 _UNFINISHED = re.compile(r"(?:[,(/+]|\b(?:and|or|of|the|a|an|at|in|with|from|to|x|is|measuring|approximately|left|right)|\d)$")
-_UNIT_START = re.compile(r"(?:mm|cm|o'?\s?clock|fn|from the nipple|x\s?\d)\b", re.IGNORECASE)
+_UNIT_START = re.compile(r"(?:mm|cm|o'?\s?clock|c?m?fn|from (?:the )?nipple|x\s?\d|n\s?\+\s?\d)\b", re.IGNORECASE)
+_NIPPLE_START = re.compile(r"(?:c?m?fn|n\s?\+\s?\d+)\b", re.IGNORECASE)
 _LONGEST = 1200
 
 
@@ -135,6 +136,8 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence, *, is_small: bool) -
     if HEADED.match(opening.lower()) or _PLACE_OPENS.match(opening.lower()) or _LIST_OPENS.match(opening):
         return False
     tail = text[max(last.start, last.end - 16) : last.end]
+    if _NIPPLE_START.match(opening) and _PLACE_ENDS.search(tail):
+        return True
     if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text, sentence.start)):
         return True
     line_start = text.rfind("\n", 0, last.end) + 1
@@ -169,6 +172,7 @@ _PLACE_TITLE = re.compile(
     re.IGNORECASE,
 )
 """ "Left 1:30, 6 cm FN:" awaits what lies there."""
+_PLACE_ENDS = re.compile(r"(?:o'?\s?clock|:\d\d|\dh|position)$", re.IGNORECASE)
 _SCORE_OPENS = re.compile(r"\W{0,2}(?:bi-?rads?|category)\b", re.IGNORECASE)
 _AWAITS_SCORE = re.compile(r"(?:[,(=-]|\b(?:breasts?|side|left|right|is|assessment|final|overall|acr|category))$", re.IGNORECASE)
 _PLACE_OPENS = re.compile(r"(?:(?:left|right|lt|rt|l|r)\b|at |\d{1,2}(?::\d\d| ?o'? ?cl))")

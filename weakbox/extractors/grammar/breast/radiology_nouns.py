@@ -105,15 +105,15 @@ _SCAR = re.compile(
     r"previous (?:surgery|excision)|excision site|surgery"
 )
 _SUSPICIOUS = re.compile(
-    r"lost (?:\w+ )?hil|hilum (?:not|lost)|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|"
+    r"\b(?:lost (?:\w+ )?hil|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|"
     r"abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
-    r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not)|"
-    r"no (?:fatty )?hilum|without (?:fatty )?hilum|absent (?:fatty )?hilum|involve\w*|bi-?rads\s?[45]|indeterminate|hypervascular"
+    r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not|effaced|replaced)\b|"
+    r"no (?:fatty )?hilum|without (?:fatty )?hilum|absent (?:fatty )?hilum|involve[ds]?\b|bi-?rads\s?[45]|indeterminate|hypervascular)"
 )
 _NORMAL = re.compile(
     r"\b(?:normal\w*|benign\w*|unremarkable|reactive|physiologic\w*|non-?enlarged|not (?:enlarged|pathologic\w*|suspicious|abnormal)|"
     r"no (?:suspicious|abnormal|enlarged|pathologic\w*|axillary|evidence|significant)|preserved|non-?specific|without (?:suspicious|"
-    r"abnormal|enlarged|axillary)|morpholog\w+ normal)\b"
+    r"abnormal|enlarged|axillary)|morpholog\w+ normal|(?:maintained|retained|intact|normal|benign) (?:fatty |echogenic |central )*hil\w+)\b"
 )
 _KNOWN_CANCER = re.compile(
     r"\b(?:known|(?:biopsy|histolog\w+|patholog\w+)[- ]?(?:proven|diagnosed|confirmed|verified)|recent|proven|diagnosed|confirmed|"
@@ -140,7 +140,7 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     if (
         hits
         and _DENSE.search(cut, 0, hits[0].start - clause.start)
-        and not (view.sizes.within(clause.start, clause.end) or view.clocks.within(clause.start, clause.end))
+        and not _is_located(clause, view)
     ):
         hits = [hit for hit in hits if not _DENSE.search(cut, 0, hit.start - clause.start) or hit.label not in ("mass", "lesion")]
     labelled = {label.start for label in view.labels.within(clause.start, clause.end)}
@@ -149,7 +149,7 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
         for hit in hits[:1]
         if hit.start - clause.start < (24 if hit.label in ("cancer", "lesion") else 3) and _TITLE_COLON.match(cut, hit.end - clause.start)
     }
-    if _DIFFERENTIAL.match(cut):
+    if _DIFFERENTIAL.match(cut) or (cut.rstrip().endswith("?") and not _is_located(clause, view)):
         return []
     if len(hits) == 1 and (_ONLY_LABEL.fullmatch(cut) or _ONLY_TITLE.fullmatch(cut)):
         return []
@@ -162,10 +162,19 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
         noun = _noun(hit, clause, cut, view)
         if noun is None:
             continue
-        if nouns and _is_part_of(nouns, noun, clause, cut, view):
+        if nouns and (_MEASURE.match(cut, hit.end - clause.start) or _is_part_of(nouns, noun, clause, cut, view)):
             continue
         nouns.append(noun)
     return nouns
+
+
+_MEASURE = re.compile(r"\s+(?:size|diameter|dimensions?|extent|volume|burden|bed|span|margins?|edge|depth|location|position|site)\b(?!\s*:)")
+""" "Whole tumour size", "mass diameter": a measure of what is described already."""
+
+
+def _is_located(clause: Clause, view: View) -> bool:
+    """Whether the clause gives a size or a clock position."""
+    return bool(view.sizes.within(clause.start, clause.end) or view.clocks.within(clause.start, clause.end))
 
 
 def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
@@ -189,7 +198,7 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
         start=hit.start,
         end=hit.end,
         is_plural=bool(_PLURAL.search(words) or _SEVERAL.search(before)) and hit.label != "calcifications",
-        is_definite=bool(_DEFINITE.search(before)) or hit.label == "cancer",
+        is_definite=bool(_DEFINITE.search(before) or _MEASURE.match(cut, end)) or hit.label == "cancer",
         is_generic=hit.label in ("lesion", "cancer"),
         is_titled=bool(_BARE_START.fullmatch(cut[:start])),
         is_gone=not stands_here,
@@ -284,7 +293,7 @@ _NOTHING_REAL = re.compile(
     r"the )?(?:[a-z-]+ )?(?:background(?: parenchymal)? enhancement|bpe\b|(?:normal|dense|"
     r"glandular|fibroglandular|overlapping|accessory|physiologic\w*|hormonal|superimposed|residual) (?:[a-z]+ )?(?:tissue|"
     r"parenchyma|enhancement|changes?|uptake|"
-    r"structures?|gland\w*|breast)|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|"
+    r"structures?|gland\w*|breast)|composite shadow\w*|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|"
     r"skin (?:fold|lesion|mole)|"
     r"post-?\s?(?:surgical|operative|biopsy|treatment|radiation) (?:scar|change\w*)|scar(?:ring)?\b|h(?:a)?ematoma|seroma|"
     r"abscess|lymph vessels?)"
@@ -354,6 +363,13 @@ def _is_in_brackets(between: str, noun: Noun, clause: Clause, view: View) -> boo
     return not (view.clocks.within(start, stop) or view.quadrants.within(start, stop) or view.sizes.within(start, stop))
 
 
+_OTHER_PROCEDURE = re.compile(
+    r"\b(?:and|plus|,|with)\b[^;.]*\b(?:biops\w+|cores?|vab|vacuum\w*|fna\w*|aspiration|locali[sz]ation|excision|sampling|follow-?up|views?|"
+    r"ultrasound|mri|clip)\b(?: guided)?[^,;.]{0,30}\b(?:of|for)\b"
+)
+""" "Core of the mass and biopsy of the calcifications": two findings, each with its own procedure."""
+
+
 def _named_so(between: str, noun: Noun, clause: Clause, cut: str) -> re.Match[str] | None:
     """ "Popcorn calcification, involuting fibroadenoma." names at the end of the clause what was described."""
     start, end = noun.start - clause.start, noun.end - clause.start
@@ -373,7 +389,7 @@ def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str, view: V
             nouns[-1] = replace(noun, is_plural=last.is_plural, is_definite=last.is_definite, is_gone=last.is_gone)
         return True
     if (_UNSURE.search(between) and not _ONE_MORE.search(between)) or (
-        noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between))
+        noun.is_definite and (_REFERRED.search(between) or _MATCHES.search(between)) and not _OTHER_PROCEDURE.search(between)
     ):
         return True
     if _ON_OTHER_MODALITY.search(between) and (last.is_generic or last.kind == noun.kind) and not _OWN.search(between):
