@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weakbox.commands import cohort, public_sets, report_texts
+from weakbox.commands import cohort, collecting, public_sets, report_texts
 from weakbox.commands.command_line import DEFAULT_CONFIG, EXIT_INCOMPLETE, ConfigOption, DebugOption, SetOption, errors_for_users
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ app.command("deidentify")(report_texts.deidentify_reports)
 app.command()(report_texts.tune)
 app.command()(public_sets.datasets)
 app.command()(public_sets.simulate_public)
+app.command()(collecting.collect)
 
 
 def run_pipeline(configuration: Configuration, stages: tuple[str, ...]) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from weakbox.datasets_public.cases import case_key, cell, image_key, image_series, origin_of, public_case
-from weakbox.datasets_public.cbis_ddsm_files import ImageFiles, StatedPath, Subject, stated_path
+from weakbox.datasets_public.cbis_ddsm_files import ImageFiles, StatedPath, Subject, stated_path, subject_of
 from weakbox.datasets_public.cbis_ddsm_masks import ROI_FILES, complete_case
-from weakbox.datasets_public.dataset import Access, CollectionSource, DatasetCard, Layout, Located, Part, PublicDataset
+from weakbox.datasets_public.dataset import Access, CollectionSource, DatasetCard, Layout, ListedSeries, Located, Part, PublicDataset
 from weakbox.datasets_public.ddsm_words import Pathology, findings_of, kind_of, pathology_of, stated, subtlety_of
+from weakbox.datasets_public.locating import Listing
 from weakbox.records.case import LedgerEntry
 from weakbox.records.imaging import Series
 from weakbox.records.label import CuratedCase, Evidence, LesionStatus, Tier, WeakLabel
@@ -385,6 +387,30 @@ def _label(row: Abnormality, case_id: str, files: ImageFiles) -> WeakLabel:
     )
 
 
+def _annotator(folder: Path) -> Callable[[ListedSeries], Mapping[str, str]]:
+    """What the case tables below a folder say of a listed series; TCIA's "patients" are images, here they become patients again."""
+    listing = Listing(folder) if folder.is_dir() else Listing(folder, ())
+    files = {part.name: listing.matching(part.pattern) for part in DATASET.layouts[0].parts}
+    located = Located(dataset=CARD.name, folder=folder, layout="tables", files=files)
+    worst: dict[str, str] = {}
+    for row in _all_rows(located):
+        if not isinstance(row, LedgerEntry) and row.pathology is not None and worst.get(row.subject.image) != MALIGNANT:
+            worst[row.subject.image] = row.pathology.diagnosis
+
+    def annotate(series: ListedSeries) -> dict[str, str]:
+        subject = subject_of(series.patient_id)
+        if subject is None:
+            return {}
+        more = {"patient_id": subject.patient, "subject": subject.name, "abnormality": subject.kind.lower(), "part": OFFICIAL[subject.part]}
+        more |= {"laterality": subject.side.lower(), "view": subject.view}
+        return more | ({"class": worst[subject.image]} if subject.image in worst else {})
+
+    return annotate
+
+
+MALIGNANT = "malignant"
+
+
 def _text(value: FieldValue | None) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -413,6 +439,7 @@ DATASET = PublicDataset(
     ),
     read=_read,
     complete=complete_case,
+    annotator=_annotator,
     collection=(
         CollectionSource(client="idc", request={"collection": "cbis_ddsm"}, brings="images, masks and crops"),
         CollectionSource(

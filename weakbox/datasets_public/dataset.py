@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from weakbox.records.case import LedgerEntry
 from weakbox.records.label import CuratedCase
@@ -120,6 +121,19 @@ class CollectionSource:
 Completed = tuple[CuratedCase | None, tuple[LedgerEntry, ...]]
 
 
+class ListedSeries(Protocol):
+    """What a client tells of a series before it is fetched."""
+
+    @property
+    def patient_id(self) -> str:
+        """The patient as the server names it."""
+        ...
+
+
+Annotator = Callable[[Path], Callable[[ListedSeries], Mapping[str, str]]]
+"""From a folder that holds a set's tables: what they say of a listed series (``class``, the true ``patient_id`` ...), for choosing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicDataset:
     """A plug-in: every file in this package that describes a set publishes one as ``DATASET``.
@@ -137,3 +151,4 @@ class PublicDataset:
     read: Callable[[Located], Iterator[CuratedCase | LedgerEntry]]
     complete: Callable[[CuratedCase], Completed] | None = None
     collection: tuple[CollectionSource, ...] = ()
+    annotator: Annotator | None = None

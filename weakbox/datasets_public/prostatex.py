@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from weakbox.datasets_public.cases import case_key, origin_of, public_case
+from weakbox.datasets_public.cases import origin_of, public_case
 from weakbox.datasets_public.dataset import (
     Access,
     CollectionSource,
@@ -42,15 +42,16 @@ from weakbox.datasets_public.mr_studies import (
     with_grids,
     with_volumes,
 )
+from weakbox.datasets_public.prostatex_findings import Place, graded, masks_by_finding, place_of, t2_corners
 from weakbox.records.biopsy import BiopsyTarget
 from weakbox.records.case import LedgerEntry
 from weakbox.records.grid import Point
 from weakbox.records.imaging import ImagingStudy, Purpose, SeriesRole
-from weakbox.records.label import CuratedCase, Evidence, LesionStatus, MaskFile, Tier, WeakLabel
+from weakbox.records.label import CuratedCase, Evidence, MaskFile, Tier, WeakLabel
 from weakbox.records.record import record
 from weakbox.records.stated import FieldValue
 from weakbox.sources.field_reading import FieldError, read_boolean, read_isup
-from weakbox.sources.prostatex import SAME_PLACE_MM, ZONE_WORDS, ProstatexOptions
+from weakbox.sources.prostatex import ZONE_WORDS, ProstatexOptions
 from weakbox.sources.prostatex import read as read_findings
 from weakbox.sources.remarks import dropped, flagged
 from weakbox.sources.table_reading import Columns, Row, TableOptions, read_rows
@@ -93,24 +94,11 @@ CARD = DatasetCard(
     ),
 )
 PATIENT = re.compile(r"ProstateX-(\d{4})", re.IGNORECASE)
-MASK = re.compile(r"ProstateX-(\d{4})-Finding(\d+)-.*_ROI\.nii\.gz", re.IGNORECASE)
 VOLUME = re.compile(r"ProstateX-(\d{4})_.*\.nii\.gz", re.IGNORECASE)
 CLASS = re.compile(r"ProstateX-(\d{4})_Finding(\d+)", re.IGNORECASE)
 ZONES = {words: {"AS": "AFS"}.get(code, code) for code, words in ZONE_WORDS.items()}
 PENDING = "pending_"
 """Attributes of this name serve the second reading only."""
-VOLUME_COLUMNS = Columns(
-    required={
-        "patient_id": ("ProxID",),
-        "finding": ("fid",),
-        "position": ("pos",),
-        "matrix": ("WorldMatrix",),
-        "index": ("ijk",),
-        "shape": ("Dim",),
-        "description": ("DCMSerDescr", "Name"),
-    },
-    optional={},
-)
 SAME_CORNER_MM = 0.2
 CLASS_COLUMNS = Columns(
     required={"finding": ("ID",), "is_clinically_significant": ("Clinically Significant",)},
@@ -141,9 +129,6 @@ LAYOUTS = (
         ),
     ),
 )
-
-Masks = Mapping[str, Mapping[str, Path]]
-"""Patient -> finding number as the masks write it -> file."""
 
 
 def read(located: Located) -> Iterator[CuratedCase | LedgerEntry]:
@@ -189,51 +174,6 @@ def _patient(folder: str) -> str:
     return f"ProstateX-{match[1]}" if match else folder
 
 
-def masks_by_finding(paths: Iterable[Path]) -> Masks:
-    """The lesion masks by patient and finding number, from their names."""
-    found: dict[str, dict[str, Path]] = defaultdict(dict)
-    for path in paths:
-        match = MASK.fullmatch(path.name)
-        if match:
-            found[f"ProstateX-{match[1]}"][match[2]] = path
-    return found
-
-
-Place = tuple[str, str, tuple[int, ...]]
-
-
-def _place(patient: str, number: str | None, position: Iterable[float]) -> Place:
-    return patient, number or "", tuple(round(value / SAME_PLACE_MM) for value in position)
-
-
-def t2_corners(path: Path) -> dict[Place, tuple[Point, ...]]:
-    """Outer corners (LPS mm) of the axial T2 volumes in which each finding lies.
-
-    The table has a row for every series of the patient, those of his other study included, where the index lies outside the volume.
-    """
-    found: dict[Place, set[Point]] = defaultdict(set)
-    for row in read_rows(TableOptions(source=CARD.name, path=path), VOLUME_COLUMNS, "row"):
-        if isinstance(row, LedgerEntry) or not re.search(r"t2.*tra", row.raw("description"), re.IGNORECASE):
-            continue
-        matrix, position, index = (_floats(row.raw(name)) for name in ("matrix", "position", "index"))
-        shape = _floats(row.raw("shape").replace("x", " "))[:3]
-        if (len(matrix), len(position), len(index), len(shape)) == (16, 3, 3, 3) and all(map(_is_inside, index, shape)):
-            found[_place(row.raw("patient_id").strip(), row.text("finding"), position)].add((matrix[3], matrix[7], matrix[11]))
-    return {key: tuple(sorted(corners)) for key, corners in found.items()}
-
-
-def _is_inside(index: float, count: float) -> bool:
-    """Indices count from the outer corner and are rounded, so both ends are inside."""
-    return 0 <= index <= count
-
-
-def _floats(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        return ()
-
-
 def _read_patient(
     patient: str,
     findings: list[BiopsyTarget],
@@ -263,7 +203,7 @@ def _read_patient(
 
 def _corner(target: BiopsyTarget, corners: Mapping[Place, tuple[Point, ...]]) -> Point | None:
     """The corner of the only T2 in which a finding lies; None where there are several, or the table does not say."""
-    own = corners.get(_place(target.patient_id, target.label, target.position or ()), ())
+    own = corners.get(place_of(target.patient_id, target.label, target.position or ()), ())
     return own[0] if len(own) == 1 else None
 
 
@@ -306,7 +246,7 @@ def _label(
     if is_ambiguous and masks:
         pending[f"{PENDING}masks"] = tuple(str(path) for _, path in sorted(masks.items()))
     stated: dict[str, FieldValue] = {"finding": target.label or "", "position_lps_mm": target.position or ()}
-    label = _graded(name, target.target_id, target.is_clinically_significant, target.isup_grade)
+    label = graded(CARD.name, name, target.target_id, target.is_clinically_significant, target.isup_grade)
     return replace(
         label,
         zone=ZONES.get(target.location or ""),
@@ -317,24 +257,6 @@ def _label(
         evidence=(Evidence(record_id=f"{target.source_file}:{target.source_row}", field="ClinSig"),),
         conflicts=tuple(problem for problem in target.problems if problem != "finding_number_used_twice"),
         attributes={**stated, **pending},
-    )
-
-
-def _graded(name: str, lesion: str, is_significant: bool | None, grade: int | None) -> WeakLabel:
-    """What tissue says; ``ClinSig`` FALSE alone does not tell benign from ISUP 1 from never sampled."""
-    status = {True: LesionStatus.CANCER, False: LesionStatus.NOT_SIGNIFICANT, None: LesionStatus.UNTESTED}[is_significant]
-    words = {True: "clinically_significant_cancer", False: "not_clinically_significant", None: None}[is_significant]
-    is_tissue = bool(is_significant) or grade is not None
-    case_id = case_key(CARD, name)
-    return WeakLabel(
-        label_id=f"{case_id}/{lesion}",
-        lesion_id=f"{CARD.name}:{lesion}",
-        case_id=case_id,
-        status=LesionStatus.CANCER if grade else status,
-        isup_grade=grade,
-        is_clinically_significant=is_significant if is_significant is not None or grade is None else grade >= 2,
-        class_source="histopathology" if is_tissue else "not_stated",
-        diagnosis=words,
     )
 
 
@@ -379,7 +301,7 @@ def _read_class(table: Path, row: Row) -> tuple[str, _Class] | LedgerEntry:
     except FieldError as error:
         return dropped("lesion", place, error.reason, "", patient)
     label = replace(
-        _graded(patient, f"{patient}/{number}", is_significant, grade),
+        graded(CARD.name, patient, f"{patient}/{number}", is_significant, grade),
         evidence=(Evidence(record_id=place, field="Clinically Significant"),),
         attributes={"finding": number},
     )

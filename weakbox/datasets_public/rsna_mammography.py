@@ -29,14 +29,14 @@ CARD = DatasetCard(
     organ="breast",
     modalities=("MG",),
     licence="RSNA AI Challenge terms (non-commercial)",
-    licence_url="https://www.kaggle.com/competitions/rsna-breast-cancer-detection/rules",
+    licence_url="https://www.kaggle.com/competition:rsna-breast-cancer-detection/rules",
     allows_commercial_use=False,
     access=Access.COMPETITION,
     how_to_obtain=(
         "Kaggle account; accept the rules of the competition rsna-breast-cancer-detection; download with your own token "
         "(`kaggle competitions download -c rsna-breast-cancer-detection`) and unzip."
     ),
-    homepage="https://www.kaggle.com/competitions/rsna-breast-cancer-detection",
+    homepage="https://www.kaggle.com/competition:rsna-breast-cancer-detection",
     citation=(
         "Carr C, Kitamura F, Partridge G, Kalpathy-Cramer J, Mongan J, Andriole K, Vazirabad M, Riopel M, Ball R, Dane S, Chen Y. "
         "RSNA Screening Mammography Breast Cancer Detection. Kaggle (2022)."
@@ -247,6 +247,6 @@ DATASET = PublicDataset(
     read=read,
     complete=complete_images,
     collection=(
-        CollectionSource(client="kaggle", request={"collection": "competitions/rsna-breast-cancer-detection"}, brings="images and tables"),
+        CollectionSource(client="kaggle", request={"collection": "competition:rsna-breast-cancer-detection"}, brings="images and tables"),
     ),
 )
