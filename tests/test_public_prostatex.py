@@ -16,7 +16,8 @@ from tests.planted import Reading, read_folder, same_bytes_twice
 from tests.planted_mr import SHARED_DATA, box_of, check_truth, export_and_check, needs_shared, reference
 from weakbox.datasets_public.cases import read_cases
 from weakbox.datasets_public.locating import locate
-from weakbox.datasets_public.prostatex import DATASET, t2_corners
+from weakbox.datasets_public.prostatex import DATASET
+from weakbox.datasets_public.prostatex_findings import t2_corners
 from weakbox.imaging.segmentations import read_mask
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import InputError
