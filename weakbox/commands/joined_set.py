@@ -127,6 +127,7 @@ def _with_research_names(case: CuratedCase, rows: Iterable[ImageRow], identities
 def _curate_and_write(rows: Iterable[ImageRow], configuration: Configuration, folder: Path, ledger: list[LedgerEntry]) -> dict[str, int]:
     from weakbox.curation.curate import curate
     from weakbox.curation.leakage import check_leakage
+    from weakbox.exporters.image_coco import write_coco
     from weakbox.exporters.image_manifest import read_manifest, write_manifest
     from weakbox.runtime.store import write_text
 
@@ -138,6 +139,9 @@ def _curate_and_write(rows: Iterable[ImageRow], configuration: Configuration, fo
         write_text(folder / LEFT_OUT, _left_out_table(ledger))
         copies = sum(row.duplicate_of is not None for row in made.left_out)
     check_leakage(read_manifest(folder / MANIFEST), settings.duplicates.near_distance)
+    for stale in folder.glob("images.*.coco.json"):
+        stale.unlink()
+    write_coco(folder / MANIFEST, folder)
     return {"images": made.count, "left_out": made.left_out_count, "copies": copies}
 
 

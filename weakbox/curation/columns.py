@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from sys import intern
 
 import numpy as np
@@ -24,9 +25,9 @@ PARTS = (TRAIN, VALIDATION, TEST)
 NO_PART = -1
 NO_SERIES = 0
 PATIENT, LESION, IMAGE = "patient:", "lesion:", "image:"
-_KINDS = (PATIENT, LESION)
 
 _CODED = ("dataset", "organ", "label", "diagnosis", "birads", "tier", "official_split")
+_coded_values = attrgetter(*_CODED)
 _TIERS = tuple(Tier)
 
 
@@ -83,20 +84,6 @@ class RowColumns:
         return self.coded["tier"].ranks(_TIERS)
 
 
-class _Codes:
-    """A growing column of words."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, int] = {}
-        self._codes = array("q")
-
-    def add(self, word: str | None) -> None:
-        self._codes.append(-1 if word is None else self._known.setdefault(word, len(self._known)))
-
-    def column(self, order: Integers) -> Coded:
-        return Coded(codes=np.frombuffer(self._codes, np.int64)[order], words=tuple(self._known))
-
-
 class ColumnReader:
     """Reads columns off rows, one row at a time. ``listed_names`` are what a list of duplicates calls images."""
 
@@ -104,7 +91,8 @@ class ColumnReader:
         self._listed_names = frozenset(listed_names)
         self._image_ids: list[str] = []
         self._split_keys: list[str] = []
-        self._coded = {name: _Codes() for name in _CODED}
+        self._words: list[dict[str | None, int]] = [{None: -1} for _ in _CODED]
+        self._codes = [array("q") for _ in _CODED]
         self._series, self._cases = array("Q"), array("Q")
         self._boxes = array("q")
         self._looks = LookReader()
@@ -120,14 +108,14 @@ class ColumnReader:
         """
         number = len(self._image_ids)
         self._image_ids.append(row.image_id)
-        for name, codes in self._coded.items():
-            codes.add(getattr(row, name))
+        for word, known, codes in zip(_coded_values(row), self._words, self._codes, strict=True):
+            codes.append(known.setdefault(word, len(known) - 1))
         self._series.append(short_digest(f"{row.dataset}\n{row.series_key}") if row.series_key else NO_SERIES)
         self._cases.append(short_digest(f"{row.dataset}\n{row.case_id}"))
         self._boxes.append(len(row.boxes))
         self._looks.add(number, row)
         keys = group_keys(row)
-        self._split_keys.append(intern(min(keys, key=closeness, default=IMAGE + row.image_id)))
+        self._split_keys.append(intern(keys[0] if len(keys) == 1 else min(keys, key=closeness, default=IMAGE + row.image_id)))
         for key in keys:
             self._groups.add(number, key)
         self._add_same(number, row)
@@ -160,7 +148,10 @@ class ColumnReader:
         return RowColumns(
             image_ids=image_ids,
             split_keys=[self._split_keys[index] for index in order],
-            coded={name: codes.column(order) for name, codes in self._coded.items()},
+            coded={
+                name: Coded(codes=np.frombuffer(codes, np.int64)[order], words=tuple(word for word in known if word is not None))
+                for name, known, codes in zip(_CODED, self._words, self._codes, strict=True)
+            },
             boxes=np.frombuffer(self._boxes, np.int64)[order],
             series=np.frombuffer(self._series, np.uint64)[order],
             cases=np.frombuffer(self._cases, np.uint64)[order],
@@ -179,7 +170,7 @@ def group_keys(row: ImageRow) -> tuple[str, ...]:
 
 def closeness(key: str) -> tuple[int, str]:
     """Patients before lesions before anything else, then text order: a patient's new lesion must not rename the group."""
-    return next((place for place, kind in enumerate(_KINDS) if key.startswith(kind)), len(_KINDS)), key
+    return 0 if key.startswith(PATIENT) else 1 if key.startswith(LESION) else 2, key
 
 
 def _check_unique(image_ids: list[str]) -> None:

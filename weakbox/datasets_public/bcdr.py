@@ -105,9 +105,10 @@ _IMAGES = Part(name="images", pattern="**/*.{tif,tiff,png}")
 _LISTS = Part(name="images_table", pattern="**/bcdr*_img.csv", is_required=False)
 _OUTLINES = Part(name="outlines", pattern="**/bcdr*outlines.csv")
 LAYOUTS = (
-    Layout(name="benchmark", signature=("outlines", "images"), parts=(_OUTLINES, _LISTS, _IMAGES)),
+    Layout(name="benchmark", spans_folders=True, signature=("outlines", "images"), parts=(_OUTLINES, _LISTS, _IMAGES)),
     Layout(
         name="normal studies",
+        spans_folders=True,
         signature=("images_table", "images"),
         parts=(Part(name="images_table", pattern="**/bcdr_*n*_img.csv"), _IMAGES),
     ),

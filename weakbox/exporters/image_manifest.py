@@ -26,7 +26,7 @@ from weakbox.runtime.digests import optional_file_digest
 
 PARQUET_NAME = "images.parquet"
 CSV_NAME = "images.csv"
-ROWS_A_GROUP = 10_000
+ROWS_A_GROUP = 4_000
 KIND = "image_manifest"
 
 _LIST_OF_TEXT, _LIST_OF_NUMBERS = pa.list_(pa.string()), pa.list_(pa.float64())

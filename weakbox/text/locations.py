@@ -93,20 +93,26 @@ def _is_beside(text: str, hits: list[Hit], index: int, strong: list[tuple[int, i
         return False
     if not strong:
         return _is_sole_code(text, hits)
-    chain_start, chain_end = hit.start, hit.end
+    chain_start, before = hit.start, hit
     for other in reversed(hits[:index]):
-        if not _is_gap(text[other.end : chain_start]):
+        if not _is_gap(_after_short(text, other, chain_start)):
             break
         if not other.label.startswith(("weak", "other")):
             return True
         chain_start = other.start
     for other in hits[index + 1 :]:
-        if not _is_gap(text[chain_end : other.start]):
+        if not _is_gap(_after_short(text, before, other.start)):
             break
         if not other.label.startswith(("weak", "other")):
             return True
-        chain_end = other.end
+        before = other
     return False
+
+
+def _after_short(text: str, hit: Hit, stop: int) -> str:
+    """What stands between a hit and the next one, without the full stop of a short form ("Lt. base", "post. PZ")."""
+    between = text[hit.end : stop]
+    return between[1:] if between[:1] == "." and hit.label.startswith("weak") and hit.end - hit.start > 1 else between
 
 
 def _is_gap(between: str) -> bool:

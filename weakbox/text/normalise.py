@@ -147,7 +147,7 @@ def _apply(text: str, edits: list[Edit], layers: list[EditLayer]) -> str:
 _HL7 = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "H": "", "N": "", "P": " ", "L": "-"}
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "nbsp": " ", "quot": '"', "apos": "'", "times": "x", "mdash": "-", "ndash": "-"}
 _ESCAPE = re.compile(
-    r"\\(?P<break>\.br|\.sp\+?\d*|\.ce|\.in[+-]?\d*|\.ti[+-]?\d*|\.fi|\.nf|\.sk\d*)\\"
+    r"\\(?P<doubled>\.br)\\(?=\r?\n)|\\(?P<break>\.br|\.sp\+?\d*|\.ce|\.in[+-]?\d*|\.ti[+-]?\d*|\.fi|\.nf|\.sk\d*)\\"
     r"|\\(?P<hex>X(?:[0-9A-Fa-f]{2})+)\\|\\(?P<code>[FSTREHN])\\"
     r"|\\(?P<literal>r\\n|n|r|t)(?![A-Za-z]{2,}\\)"
     r"|<(?P<line>br\s*/?|/p|/div|/tr|/li)>|<(?P<tag>/?(?:p|div|span|b|i|u|strong|em|font|table|tbody|tr|li|ul|ol|html|"
@@ -173,7 +173,7 @@ def _unescape(match: re.Match[str]) -> str:
         return _ENTITIES[value.lower()]
     if kind == "number":
         return _character(value)
-    if kind == "tag":
+    if kind in ("tag", "doubled"):
         return ""
     return " " if value == "t" else "\n"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from weakbox.text.misread import misread_word
+
 Edit = tuple[int, int, str]
 
 _NUMBER_WORDS = {
@@ -29,61 +31,11 @@ _RADS_RIGHT = re.compile(r"pi[ -]?rads$", re.IGNORECASE)
 _GLEASON = re.compile(r"g(?<![a-z\d_]g)(?:[il1!]eas[o0]n|leas0n|ieas0n|leasori|l[e3]ason|leeson)\b")
 _RADS_WORD = re.compile(rf"rads?\s+(?:score |category )?(?:{_NUMBER})\b")
 _NUMBER_CONFUSION = re.compile(
-    r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?x\s?\d"
+    r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?i:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?[xX]\s?\d"
     r"|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))"
 )
 _VERSION_CONFUSION = re.compile(r"(?<=\bv2\.)[lI|](?!\w)|(?<=version 2\.)[lI|](?!\w)")
-_MISREAD = {
-    "lmpression": "Impression",
-    "lndication": "Indication",
-    "lndications": "Indications",
-    "lmpressions": "Impressions",
-    "1mpression": "Impression",
-    "1ndication": "Indication",
-    "flndings": "Findings",
-    "f1ndings": "Findings",
-    "findlngs": "Findings",
-    "conciusion": "Conclusion",
-    "conc1usion": "Conclusion",
-    "pr0state": "Prostate",
-    "prostat3": "Prostate",
-    "norrnal": "normal",
-    "nornal": "normal",
-    "lesi0n": "lesion",
-    "lesiori": "lesion",
-    "iesion": "lesion",
-    "1esion": "lesion",
-    "ieft": "left",
-    "1eft": "left",
-    "r1ght": "right",
-    "rlght": "right",
-    "z0ne": "zone",
-    "zorie": "zone",
-    "periphera1": "peripheral",
-    "peripherai": "peripheral",
-    "rnid": "mid",
-    "rnidgland": "midgland",
-    "v0lume": "volume",
-    "voiume": "volume",
-    "vo1ume": "volume",
-    "adenornatous": "adenomatous",
-    "serninal": "seminal",
-    "sernina1": "seminal",
-    "vesic1es": "vesicles",
-    "vesicies": "vesicles",
-    "retums": "returns",
-    "capsuie": "capsule",
-    "capsu1e": "capsule",
-    "intac1": "intact",
-    "lymphadenopalhy": "lymphadenopathy",
-    "ap3x": "apex",
-    "aplcal": "apical",
-    "basai": "basal",
-    "1ikert": "Likert",
-    "llkert": "Likert",
-    "likeri": "Likert",
-}
-_TOKEN = re.compile(r"[a-z\d]{4,15}")
+_TOKEN = re.compile(r"[a-z\d]{4,20}")
 _LETTER_IN_NUMBER = re.compile(r"[lIOo][\d.,]|(?<=\d)[lIOo]")
 _CAPITAL_I = re.compile(r"I(?:(?<=[a-z]{3}I)(?=[a-z]|[\s,.:;)])|(?<![A-Za-z]I)(?=eft\b|esion|ymph|obe\b|ateral|ow\b|evel))")
 _SMALL_L = re.compile(r"l(?:(?<=[A-Z]l)(?=[A-Z])|(?<![A-Za-z\d]l)(?=[A-Z]{2,})|(?<=\bDWl)\b|(?<=[A-Z]{3}l)\b)")
@@ -197,9 +149,7 @@ def repair_edits(text: str) -> list[Edit]:
         edits += _unchecked(text)
     if "I" in text:
         edits += [(m.start(), m.end(), "l") for m in _CAPITAL_I.finditer(text)]
-    for token in sorted(_MISREAD.keys() & set(_TOKEN.findall(lower))):
-        pattern = rf"(?<![a-z\d]){token}(?![a-z\d])"
-        edits += [(m.start(), m.end(), _cased(token, text[m.start() : m.end()])) for m in re.finditer(pattern, lower)]
+    edits += _misread(text, lower)
     if "2.l" in text or "2.I" in text or "2.|" in text:
         edits += [(m.start(), m.end(), "1") for m in _VERSION_CONFUSION.finditer(text)]
     if _LETTER_IN_NUMBER.search(text):
@@ -207,11 +157,30 @@ def repair_edits(text: str) -> list[Edit]:
     return _ordered(edits)
 
 
-def _cased(token: str, written: str) -> str:
-    """The word that was misread, in capitals where the others of it are."""
-    word = _MISREAD[token]
+_ZERO_IN_NO = re.compile(r"(?<![A-Za-z\d])[Nn]0(?= [A-Za-z]{3})(?! disease)")
+
+
+def _misread(text: str, lower: str) -> list[Edit]:
+    """The words that were misread; where they were, "N0" before a word is the "NO" of a text that writes zeros for O."""
+    found = {token: word for token in set(_TOKEN.findall(lower)) if (word := misread_word(token)) is not None}
+    if not found:
+        return []
+    edits = []
+    for token, word in sorted(found.items()):
+        pattern = rf"(?<![a-z\d]){token}(?![a-z\d])"
+        edits += [(m.start(), m.end(), _cased(word, text[m.start() : m.end()])) for m in re.finditer(pattern, lower)]
+    if any("0" in token for token in found):
+        edits += [(m.end() - 1, m.end(), "O" if m[0][0] == "N" else "o") for m in _ZERO_IN_NO.finditer(text)]
+    return edits
+
+
+def _cased(word: str, written: str) -> str:
+    """The word that was misread, in the case of its other letters."""
     letters = [character for character in written[1:] if character.isalpha()]
-    return word.upper() if letters and all(character.isupper() for character in letters) else word
+    if letters and all(character.isupper() for character in letters):
+        return word.upper()
+    is_capital = written[0].isupper() and not (written[0] == "I" and word[0] == "l")
+    return word.capitalize() if is_capital or written[0] == "l" and word[0] == "i" else word
 
 
 def _spoken_rads(text: str) -> list[Edit]:

@@ -55,7 +55,7 @@ def _headings(language: str) -> Lexicon:
 def find_sections(text: Normalised, language: str = "en") -> tuple[TextSection, ...]:
     """The sections in the order of the text; together they cover it, printed scales cut out as ``template_legend``."""
     marks = _heading_marks(text, language)
-    sections = _without_body(text, _end_leading_addendum(text, _between(text, marks)))
+    sections = _without_body(text, _end_leading_addendum(text, _end_legends(text, _between(text, marks))))
     return _with_legends(sections, legend_spans(text, language))
 
 
@@ -180,6 +180,22 @@ def _end_leading_addendum(text: Normalised, sections: list[TextSection]) -> list
     addendum = TextSection(kind=first.kind, start=first.start, end=gap.start(), heading=first.heading, order=first.order)
     rest = TextSection(kind=SectionKind.FINDINGS, start=gap.start(), end=first.end)
     return [*sections[:index], addendum, rest, *sections[index + 1 :]]
+
+
+def _end_legends(text: Normalised, sections: list[TextSection]) -> list[TextSection]:
+    """A printed scale under its heading ends with its paragraph; what follows belongs to the section before the scale."""
+    ended: list[TextSection] = []
+    kind = SectionKind.FINDINGS
+    for section in sections:
+        cut = text.text[section.start : section.end] if section.kind is SectionKind.TEMPLATE_LEGEND else ""
+        gap = _BLANK_LINE.search(text.text, section.start + len(cut) - len(cut.lstrip()), section.end) if cut.strip() else None
+        if gap is None or not text.text[gap.start() : section.end].strip():
+            ended.append(section)
+        else:
+            ended.append(TextSection(kind=section.kind, start=section.start, end=gap.start(), heading=section.heading))
+            ended.append(TextSection(kind=kind, start=gap.start(), end=section.end))
+        kind = kind if section.kind in (SectionKind.TEMPLATE_LEGEND, SectionKind.ADDENDUM) else section.kind
+    return ended
 
 
 _CONTEXT = (SectionKind.CLINICAL_INFORMATION, SectionKind.COMPARISON, SectionKind.TECHNIQUE)

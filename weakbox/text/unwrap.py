@@ -51,7 +51,8 @@ _FOREIGN_CONNECTOR = re.compile(
     r"|linke[rs]?|rechter|linker|höger|vänster|hö|vä)$",
     re.IGNORECASE,
 )
-_COLUMNS = re.compile(r"\S {2,}\S.*\S {2,}\S")
+_COLUMNS = re.compile(r"[^\s.] {2,}\S.*[^\s.] {2,}\S")
+"""Two blanks after a full stop are a typist's, not a table's."""
 _TIGHT_SEMICOLONS = re.compile(r"\S;\S[^;]*\S;\S")
 _SCORE_TAIL = re.compile(r"(?<!per )(?<!using )(?<!by )(?<!to )pi-?rads(?: v\d(?:\.\d)?)?(?: score| category)?:?$", re.IGNORECASE)
 _SCORE_HEAD = re.compile(r"[1-5](?:/5)?(?=[\s.,;)]|$)(?!\.\s+[A-Z][a-z]+ (?!lesion|focus|nodule))")

@@ -66,7 +66,7 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     layout = lay_out(masked, passages, reader.procedure, _columns_of(text))
     reader = replace(reader, text=blank(reader.text, layout.ignored)).with_other_parts(layout.blocks)
     stated, everything = read_case(reader, layout.case_level)
-    specimens = assemble(reader, layout.blocks)
+    specimens = assemble(reader, layout.blocks, layout.case_level)
     specimens = _with_case_facts(reader, specimens, layout.case_level, everything, stated)
     if len(specimens) == 1 and layout.blocks:
         stated = _of_lone_specimen(specimens[0].facts, stated)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate, location_candidates
 from weakbox.extractors.grammar.radiology_mentions import Mention
-from weakbox.extractors.grammar.radiology_prior import is_prior
+from weakbox.extractors.grammar.radiology_prior import UNCHANGED, is_of_today, is_prior
 from weakbox.extractors.grammar.radiology_units import LESION_NOUN, Clause, Role, View
 from weakbox.records.stated import Assertion
 from weakbox.text.assertion import assertion_triggers
@@ -272,9 +272,9 @@ def _read_region(facts: Facts, clause: Clause, view: View) -> None:
 
 def _read_scores(facts: Facts, clause: Clause, view: View, tokens: list[LocationToken]) -> None:
     cut, lower = view.cut(clause), view.text.lower
-    categories = [mention for mention in view.categories.within(clause.start, clause.end) if _is_current(mention, clause, cut, lower)]
-    likerts = [mention for mention in view.likerts.within(clause.start, clause.end) if _is_current(mention, clause, cut, lower)]
-    plains = [mention for mention in view.plains.within(clause.start, clause.end) if _is_current(mention, clause, cut, lower)]
+    categories, likerts, plains = (
+        _current(located.within(clause.start, clause.end), clause, cut, lower) for located in (view.categories, view.likerts, view.plains)
+    )
     if plains and not categories and not likerts:
         is_likert = view.names_likert and not view.names_pirads
         categories, likerts = ([], plains) if is_likert else (plains, [])
@@ -284,11 +284,15 @@ def _read_scores(facts: Facts, clause: Clause, view: View, tokens: list[Location
         _read_bare_score(facts, clause, view, tokens)
 
 
-def _is_current(mention: Mention, clause: Clause, cut: str, lower: str) -> bool:
-    start, end = mention.start - clause.start, mention.end - clause.start
-    if not _is_category_asserted(cut, start, end, int(mention.value)):
-        return False
-    return mention.rule == "category_changed" or not is_prior(lower, mention.start, mention.end)
+def _current(found: list[Mention], clause: Clause, cut: str, lower: str) -> list[Mention]:
+    """The scores of this exam; an earlier one is still this exam's where the clause calls the lesion unchanged."""
+    stated = [
+        mention
+        for mention in found
+        if _is_category_asserted(cut, mention.start - clause.start, mention.end - clause.start, int(mention.value))
+    ]
+    current = [mention for mention in stated if mention.rule == "category_changed" or not is_prior(lower, mention.start, mention.end)]
+    return current or (stated if stated and UNCHANGED.search(cut) else [])
 
 
 def _take_score(facts: Facts, name: str, found: list[Mention], clause: Clause, lower: str) -> None:
@@ -351,13 +355,14 @@ _SMALL_NUMBER = re.compile(r"\bsub-?centi")
 def best_size(clause: Clause, view: View) -> Size | None:
     """The fullest current lesion size of the clause."""
     lower = view.text.lower
-    sizes = [
-        size
-        for size in view.sizes.within(clause.start, clause.end)
-        if size.measured is Measured.LESION
-        and not is_prior(lower, size.start, size.end)
-        and not (clause.region is not None and clause.region.is_elsewhere)
-    ]
+    if clause.region is not None and clause.region.is_elsewhere:
+        return None
+    stated = [size for size in view.sizes.within(clause.start, clause.end) if size.measured is Measured.LESION]
+    sizes = [size for size in stated if not is_prior(lower, size.start, size.end)]
+    if len(sizes) > 1:
+        sizes = [size for size in sizes if is_of_today(lower, size.start, size.end, since=clause.start)] or sizes
+    elif stated and not sizes and UNCHANGED.search(view.cut(clause)):
+        sizes = stated
     if clause.field is not None and clause.field.startswith(("t2", "dwi", "adc", "dce")):
         sizes = [size for size in sizes if size.operator not in ("<", ">")]
     return max(sizes, key=lambda size: (size.operator not in ("<", ">"), len(size.values_mm)), default=None)

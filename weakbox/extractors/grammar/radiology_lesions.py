@@ -248,6 +248,8 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         return
     if not (facts.has_noun or facts.is_scored or "size_mm" in facts.values) and view.stagings.within(clause.start, clause.end):
         facts.values = {name: read for name, read in facts.values.items() if name not in _SHARED_PLACE}
+    if _rescores(reading, facts, cut):
+        return
     reading.together = reading.together if not facts.values and not facts.is_negative and reading.together else []
     _place_relative(reading, clause, facts, cut)
     groups = respective_values(clause, view, facts.count)
@@ -270,7 +272,8 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
     if facts.is_scored and _is_of_a_zone(facts) and facts.has_place and _is_apart(reading.current, clause, facts, cut):
         _take_zone_score(reading, facts)
         return
-    if _FOR_ALL.search(cut) and not facts.has_place and not facts.has_noun and len(reading.drafts) > 1 and not facts.is_scored:
+    if _FOR_ALL.search(cut) and (not facts.has_place or facts.is_placed_by_heading) and not facts.has_noun and len(reading.drafts) > 1 and not facts.is_scored:
+        facts.values = {name: read for name, read in facts.values.items() if name not in _SHARED_PLACE}
         for each in reading.drafts:
             _apply(each, facts)
         return
@@ -286,6 +289,22 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         reading.overall.append(facts.values["pirads"])
     elif "likert" in facts.values and not facts.has_place and "size_mm" not in facts.values:
         reading.overall_likert.append(facts.values["likert"])
+
+
+_NOW_SCORED = re.compile(
+    r"\b(?:now|today|currently)\b[^.;]{0,30}(?:pi-?rads|likert|categor\w+|scor\w+)|\b(?:up|down)graded\b|\breclassified\b|\bre-?scored\b"
+)
+
+
+def _rescores(reading: SectionReading, facts: Facts, cut: str) -> bool:
+    """ "I would now call it PI-RADS 4" behind an earlier exam's score puts the score of today in its place."""
+    current = reading.current
+    if current is None or facts.has_place or "size_mm" in facts.values or not _NOW_SCORED.search(cut) or facts.is_negative:
+        return False
+    names = [name for name in ("pirads", "likert") if name in facts.values and name in current.values]
+    for name in names:
+        current.values[name] = facts.values[name]
+    return bool(names)
 
 
 def _goes_on_with_all(reading: SectionReading, facts: Facts, cut: str) -> bool:
@@ -407,9 +426,23 @@ def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) 
     if is_new_noun and _is_new_place(current, facts, cut):
         return open_draft(reading, clause)
     if not facts.has_noun and not _is_attribute_only(facts, cut):
-        is_own_place = current.label is not None and not current.has_place and clause.sentence - current.sentence == 1
+        is_own_place = not current.has_place and _is_its_place(current, clause, cut)
         return current if is_own_place and not facts.is_negative and not facts.is_benign else None
     return current
+
+
+_ONLY_PLACE = re.compile(
+    r"(?:right|left|rt|lt|bilateral|midline|mid|base|basal|apex|apical|anterior|posterior|peripheral|transition|central|pz\w*|tz\w*|cz|afs|afms"
+    r"|postero|antero|in the|at the|located)\b"
+)
+
+
+def _is_its_place(current: Draft, clause: Clause, cut: str) -> bool:
+    """ "Lesion 1. 9 x 5 mm. Right mid PZpl.": the place right below a label, or a phrase of nothing else a little further on."""
+    distance = clause.sentence - current.sentence
+    if current.label is not None and distance == 1:
+        return True
+    return distance <= (3 if current.label is not None else 1) and len(cut) <= 60 and _ONLY_PLACE.match(cut) is not None
 
 
 def _is_attribute_only(facts: Facts, cut: str) -> bool:

@@ -72,7 +72,7 @@ _CHANGED_TO = re.compile(
 _PLAIN_KEY = re.compile(
     r"(?:assessment(?:\s+category)?|category|suspicion (?:score|level|grade)|suspicion(?=:)|overall (?:score|suspicion(?: (?:score"
     r"|level))?)|"
-    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d)|\bp-?r(?=\s?[:=]?\s?[1-5]\b)|score[sd]?)(?=[\s:=-])"
+    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d|\s[1-5](?:\s?/\s?5)?\s*(?:[.,;)\n]|$))|\bp-?r(?=\s?[:=]?\s?[1-5]\b)|score[sd]?)(?=[\s:=-])"
 )
 _PLAIN_LEAD = re.compile(r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|mpmri|highest|total|level of)\s+)+$")
 _SHORT_CATEGORY = re.compile(
@@ -248,7 +248,7 @@ def _short_likert(lower: str) -> list[Mention]:
 
 _NOUN = r"(?:lesions?|targets?|rois?|regions? of interest)"
 _LABEL = re.compile(
-    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?[\s_]*[:#]?\s*#?\s*|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
+    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?(?:-(?=\w)|[\s_]*[:#]?\s*#?\s*[(\['\"]?)|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
     rf"observation|abnormality|tumou?r)\s+#?(?=[1-9]\d?\s*[:.)(]|[a-h]\s*[:)]))"
     r"(?P<first>[1-9]\d?|[a-h]|iv|i{1,3}|v)(?![\w]|[.,]\d|\s?(?:mm|cm|ml|cc|x\s?\d|-\s?\d+\s?(?:mm|cm)|foci|lesions?|nodules?|of "
     r"(?:the|interest)|/5))"

@@ -11,7 +11,8 @@ _PRIOR_BEFORE = re.compile(
     r"|as\b|pi|likert))|externally)\b(?:[\s:=(,]|\b(?:a|there|"
     r"an|the|scored?|assigned|reported|graded|categori[sz]ed|classified|rated|described|called|as|at|of|mri|exam|study|score|"
     r"category|"
-    r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|labell?ed|read|considered|seen|"
+    r"measur(?:ed|ing)|approximately|it|was|were|been|had|on|in|from|given|lesion|size|pi-?rads|likert|labell?ed|read|considered|seen|"
+    r"noted|documented|identified|mentioned|demonstrated|biopsied|\d{1,3}(?:\.\d)?(?:\s?x\s?\d{1,3}(?:\.\d)?){0,2}\s?[mc]m|"
     r"\d{1,2}/\d{2,4}|\d{4}|\d{1,2}/\d{1,2}/\d{2,4})\b)*"
     r"|[,(;]\s*(?:it )?(?:was|were)(?: (?:previously|only|a|approximately))*\s*|\b(?:compared|comparison) (?:to|with)\s+(?:a\s+|"
     r"the\s+)?(?:prior\s+|previous\s+)?|\b(?:from|versus|vs\.?)\s*(?:pi-?rads\s*)?|\((?:in\s+)?(?:19|20)\d\d\s*:\s*|\bin (?:19|"
@@ -47,7 +48,8 @@ _PRIOR_GATE = (
 )
 """Without one of these nothing before a value says that it is of an earlier exam."""
 _PRIOR_AFTER = re.compile(
-    r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i))?[\s,(]*(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
+    r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i)|nodule|area|target)?[\s,(]*(?:(?:as )?(?:seen|noted|described|reported|identified|found|present|scored"
+    r"|called|measured) )?(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
     r"last)\b|in (?:19|20)\d\d\b|on prior|outside\b(?! (?:the )?(?:prostate|gland|capsule))|externally|elsewhere|by the (?:outside"
     r"|referring)|in the (?:outside|referring)|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
     r"\bscore))(?!\W{0,3}\d)"
@@ -61,6 +63,20 @@ def is_prior(lower: str, start: int, end: int) -> bool:
     return bool((is_open and _PRIOR_BEFORE.search(window)) or _PRIOR_AFTER.match(lower, end, end + 40))
 
 
+_OF_TODAY_BEFORE = re.compile(
+    r"\b(?:now|today|currently|presently|at present|this time|(?:gr(?:own|ew)|increased|enlarged|decreased|reduced|shrunk|shrank|progressed"
+    r"|regressed|up|down)(?: in size)? to|remains? at)\b(?:(?!\b(?:against|versus|vs|compared|than|was|were|from)\b|previous|prior)[^.;\d]){0,30}$"
+)
+_OF_TODAY_AFTER = re.compile(r"\s*\(?(?:now|today|currently|at present|on (?:this|the (?:present|current)) (?:exam\w*|study|mri|scan))\b(?!\s*\d)")
+UNCHANGED = re.compile(r"\b(?:unchanged|stable|similar|no(?: \w+)? change|not (?:\w+ )?changed|the same|static)\b")
+"""Makes an earlier value the one of today."""
+
+
+def is_of_today(lower: str, start: int, end: int, *, since: int) -> bool:
+    """Whether the words beside a value, no further back than ``since``, set it as today's against an earlier one."""
+    return bool(_OF_TODAY_BEFORE.search(lower, max(since, start - 60), start) or _OF_TODAY_AFTER.match(lower, end))
+
+
 _NO_LONGER = re.compile(
     r"\b(?:now|today|currently) (?:not (?:seen|visible|identified|appreciated|present)|absent|resolved|gone)\b|"
     r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
@@ -69,7 +85,7 @@ _NO_LONGER = re.compile(
 )
 _NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regressed", "not ", "previously")
 _PRIOR_UNIT = re.compile(
-    r"^(?:compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
+    r"^(?:the )?(?:(?:19|20)\d\d (?:mp-?)?(?:mri|exam|study|report|scan|read(?:ing)?)\b|compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
     r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
     r"biops)|previously(?:,| there (?:was|were)\b| (?!described|noted|seen|reported|identified|known|biopsied|demonstrated|mentioned"
     r"|documented|visuali[sz]ed|described|treated"
@@ -91,7 +107,7 @@ def is_of_the_past(cut: str) -> bool:
     return not _STILL.search(cut, told.end() if told else 0)
 
 
-_TOLD = re.compile(r"\b(?:showed|demonstrated|described|revealed|documented|mentioned)\b")
+_TOLD = re.compile(r"\b(?:mention(?:s|ed)|describes|reports|lists|showed|demonstrated|described|revealed|documented|mentioned)\b")
 """What an earlier exam showed is told in the past tense; only a word of today behind it speaks of this exam."""
 
 

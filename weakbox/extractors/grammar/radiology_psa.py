@@ -24,7 +24,8 @@ _STOP = re.compile(
     r"\n\s*\n|\bpsa[- ]?(?:d|density|velocity|doubling)\b|\bpsad\b|\bdensity\b|\bfree\b|\bdoubling\b|\bvelocity\b|\bgleason\b|\bgs\b|"
     r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?!(?:latest"
     r"|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]{0,15}\d)(?:[a-z]|$)|\bratio\b|"
-    r"\blesion|\bcores?\b|\bgrade\b|\bisup\b|\bfamily\b|\bdre\b|\blikert\b|\bcorrected\b|\bfinasteride\b|\btreated\b|\bgland\b"
+    r"\blesion|\bcores?\b|\bgrade\b|\bisup\b|\bfamily\b|\bdre\b|\blikert\b|\bcorrected\b|\bfinasteride\b|\btreated\b|\bgland\b|"
+    r"\bequivalent\b|\badjust\w+|\bdoubl(?:es|ed)\b|\bi\.?e\b|\bx\s?2\b|\(\s*[\d.,]+\s*(?:ng/ml )?(?:when |if |after |once )?(?:corrected|adjusted|doubled)"
 )
 _REACH = 130
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -61,6 +62,14 @@ _JOINT = re.compile(
 _NEXT_SENTENCE = re.compile(r"\s*\.\s+(?:latest|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]*$")
 _SERIES_JOINT = re.compile(r">|\bto\b|\bnow\b|\bthen\b|\bvia\b")
 _FAMILY = re.compile(r"\b(?:father|brother|uncle|grandfather|cousin|relative|son)\b[^.;\n]{0,60}$")
+
+
+_CONDITION = re.compile(r"\b(?:if|should|unless|were|once|until|provided|in case|threshold|cut-?off)\b[^.;:\n\d]{0,35}$")
+_LIMIT = re.compile(
+    r"(?: levels?| values?)?(?: (?:of|is|for \w+))?[ :]*(?:to )?(?:exceed\w*|reach(?:es)?|threshold|cut-?off|trigger"
+    r"|(?:rises?|goes|climbs?|increases?|falls?|drops?)(?: again)? (?:above|over|beyond|past|below|under)\b)"
+)
+"""A PSA that the report only imagines: the limit at which something is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,9 @@ def _end_of_run(lower: str, start: int) -> int:
 
 
 def _run_readings(lower: str, start: int, after: int, end: int, run: int) -> list[_Reading]:
-    if _FAMILY.search(lower, max(0, start - 80), start):
+    if _FAMILY.search(lower, max(0, start - 80), start) or _CONDITION.search(lower, max(0, start - 45), start):
+        return []
+    if _LIMIT.match(lower, after):
         return []
     dates = [match for match in _DATE.finditer(lower, after, end) if _is_date(match, lower)]
     numbers = [

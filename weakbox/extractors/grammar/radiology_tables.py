@@ -129,7 +129,10 @@ def _column(title: str) -> str | None:
 def read_row(clause: Clause, view: View, head: TableHead) -> Draft | None:
     """The lesion of one row under a heading row; None for rules, totals and empty rows."""
     draft = Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence, is_lesion_word=True)
-    for column, title, span in zip(head.columns, head.titles, cells_of(clause, view), strict=False):
+    cells = cells_of(clause, view)
+    if len(cells) == len(head.titles) + 1 and "label" not in head.columns and _LABEL_CELL.match(view.text.lower[slice(*cells[0])].strip()):
+        read_cell(draft, "label", "", cells.pop(0), view)  # the labels' column has no title
+    for column, title, span in zip(head.columns, head.titles, cells, strict=False):
         if column:
             read_cell(draft, column, title, span, view)
     if "place" not in head.columns:

@@ -98,7 +98,10 @@ def position_text(region: Region) -> str:
 
 
 def image_row(cells: Sequence[str], plan: SeriesPlan, region: Region) -> tuple[str, ...]:
-    """A row of the images table, which lists every series of the patient for every finding: the matrix starts at the outer corner of the first voxel, the index is rounded."""
+    """A row of the images table, which lists every series of the patient for every finding.
+
+    The matrix starts at the outer corner of the first voxel; the index is rounded, and lies outside where the point does.
+    """
     matrix = corner_matrix(plan.grid)
     index = np.rint(plan.grid.to_index(region.centre) + 0.5).astype(int)
     columns, rows, slices = plan.grid.shape

@@ -130,10 +130,57 @@ def find_categories(lower: str) -> list[CategoryMention]:
             if not is_named and pattern in (_CATEGORY, _OVERALL) and not match.groupdict().get("sub"):
                 continue
             _take(found, match, lower, is_bare=is_bare)
+    legend = _scale(lower)
+    if legend is not None:
+        found = [mention for mention in found if not legend[0] <= mention.end - 1 < legend[1]]
     _take_sided(found, lower)
     _take_listed(found, lower)
     _take_columns(found, lower)
     return sorted(found, key=lambda mention: mention.start)
+
+
+_SCALE_GATE = re.compile(r"\bnegative\b|\bprobably\b")
+_SCALE_STEP = re.compile(
+    r"(?<![\w.])(?:(?P<s0>0)|(?P<s1>1|i)|(?P<s2>2|ii)|(?P<s3>3|iii)|(?P<s4>4|iv)(?:[abc]| ?\([^)]{0,20}\))?|(?P<s5>5|v)|(?P<s6>6|vi))"
+    r"[ )]*(?:[-=:,)]|\bis\b|\bmeans\b)*[ ]*(?P<words>incomplete|need|additional|negative|normal|benign|probabl|suspicious|highly|known|proven|biopsy)"
+)
+_STEP_WORDS = {
+    "0": ("incomplete", "need", "additional"),
+    "1": ("negative", "normal"),
+    "2": ("benign",),
+    "3": ("probabl",),
+    "4": ("suspicious",),
+    "5": ("highly",),
+    "6": ("known", "proven", "biopsy"),
+}
+_STEP_GAP = 110
+_TIED = re.compile(r"\b(?:left|right|mass|lesion|nodule|cysts?|calcifications|o'clock|mm|cm)\b")
+
+
+def _scale(lower: str) -> tuple[int, int] | None:
+    """The printed scale of the categories: three or more in ascending order, each with its own words and nothing of this exam between."""
+    run: list[re.Match[str]] = []
+    if _SCALE_GATE.search(lower) is None:
+        return None
+    for match in _SCALE_STEP.finditer(lower):
+        step = _step_of(match)
+        if match["words"] not in _STEP_WORDS[step]:
+            continue
+        is_next = run and match.start() - run[-1].end() <= _STEP_GAP and not _TIED.search(lower, run[-1].end(), match.start())
+        if is_next and step > _step_of(run[-1]):
+            run.append(match)
+        elif len(run) >= _STEPS:
+            break
+        else:
+            run = [match]
+    return (run[0].start(), run[-1].end()) if len(run) >= _STEPS else None
+
+
+_STEPS = 3
+
+
+def _step_of(match: re.Match[str]) -> str:
+    return next(name[1:] for name, words in match.groupdict().items() if name != "words" and words)
 
 
 def _take(found: list[CategoryMention], match: re.Match[str], lower: str, *, is_bare: bool) -> None:

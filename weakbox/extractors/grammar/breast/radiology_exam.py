@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -234,7 +235,22 @@ _OVERALL = re.compile(
 
 def read_scores(view: View) -> list[Scored]:
     """Every category that this exam states, with what it is tied to."""
-    return [scored for clause in view.clauses for scored in _clause_scores(clause, view)]
+    return [
+        scored
+        for before, clause in itertools.pairwise((None, *view.clauses))
+        if clause is not None
+        for scored in _clause_scores(clause, view, is_in_row=before is not None and _is_in_row(before, clause, view))
+    ]
+
+
+def _is_in_row(before: Clause, clause: Clause, view: View) -> bool:
+    """ "10:00 4 cm FN: mass, 8 x 4 mm. BI-RADS 3.": the category belongs to the finding on whose line it stands."""
+    first = view.text.lower.rfind("\n", 0, clause.start) + 1
+    is_on_line = before.role is clause.role is Role.FINDINGS and first <= before.start
+    is_headed = clause.side is not None and clause.side.start >= first
+    if not is_on_line or is_headed or current_sides(view, clause.start, clause.end):
+        return False
+    return bool(find_nouns(before, view)) and bool(view.clocks.within(first, clause.start) or view.sizes.within(first, clause.start))
 
 
 _ADVICE_AFTER = re.compile(
@@ -242,7 +258,7 @@ _ADVICE_AFTER = re.compile(
 )
 
 
-def _clause_scores(clause: Clause, view: View) -> list[Scored]:
+def _clause_scores(clause: Clause, view: View, *, is_in_row: bool) -> list[Scored]:
     mentions = view.categories.within(clause.start, clause.end)
     if not mentions or (clause.role not in READ_ROLES and clause.role is not Role.CONTEXT):
         return []
@@ -255,7 +271,7 @@ def _clause_scores(clause: Clause, view: View) -> list[Scored]:
     nouns = find_nouns(clause, view)
     if nouns and all(noun.is_gone for noun in nouns):
         return []
-    has_noun = bool(nouns) or clause.label is not None
+    has_noun = bool(nouns) or clause.label is not None or is_in_row
     is_headed = clause.side is not None and 0 <= clause.start - clause.side.end <= 8
     follows = bool(sides) and not is_headed and mentions[0].start < sides[0].start
     scored = []

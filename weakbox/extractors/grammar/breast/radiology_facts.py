@@ -31,9 +31,9 @@ _NOT_SIZE_BEFORE = re.compile(
     r"(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
     r"chest wall|separated by|hil(?:um|"
     r"ar))\b[^,;.)]{0,28}|"
-    r"\b(?:increas\w+|decreas\w+|grow\w+|shrunk\w*|enlarge\w*|reduc\w+|larger|smaller|chang\w+|difference|differs?) "
-    r"(?:[a-z]+ )?(?:of|by)(?: (?:about|approximately|only|some|around))? ?|"
-    r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|interval|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
+    r"\b(?:(?:increase[sd]?|decrease[sd]?|grown|grew|shrunk|shrank|enlarged|reduced|larger|smaller|changed|differs?)(?: in size)? by|"
+    r"(?:increase|decrease|growth|reduction|change|difference)(?: in size)? of)(?: (?:about|approximately|only|some|around))? ?|"
+    r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
     r"scar|cavity|(?:lies|located|situated)(?! an?\b)|deep)\b"
     r"(?:(?!measur|is\b|are\b|mass|nodule|lesion|cyst|size|contain|with\b|harbou?r)[^,;.()]){0,24})$"
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from weakbox.extractors.grammar.breast import radiology_tables as tables
 from weakbox.extractors.grammar.breast.radiology_drafts import Draft, agreement, has_place, take_fuller_size
@@ -18,7 +19,7 @@ from weakbox.extractors.grammar.breast.radiology_facts import (
 )
 from weakbox.extractors.grammar.breast.radiology_keeper import MOST, DraftKeeper
 from weakbox.extractors.grammar.breast.radiology_nouns import Noun, find_nouns
-from weakbox.extractors.grammar.breast.radiology_pieces import JOINED
+from weakbox.extractors.grammar.breast.radiology_pieces import EXACT_COUNT, JOINED
 from weakbox.extractors.grammar.breast.radiology_units import Clause, LabelMention, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
@@ -105,6 +106,7 @@ class GroupReader(DraftKeeper):
     """Reads clauses in order; ``drafts`` holds what they describe, ``gone`` what they declare gone."""
 
     table: tables.TableHead | tables.SideHead | tables.LabelHead | None = None
+    above: tables.RowSide = field(default_factory=tables.RowSide)
     pointed: Clause | None = None
     """The clause before, where it only says where to look ("A BB marks the lump in the upper outer quadrant")."""
 
@@ -163,7 +165,7 @@ class GroupReader(DraftKeeper):
             return True
         head = tables.read_head(clause, self.view)
         if head is not None:
-            self.table = head
+            self.table, self.above = head, tables.RowSide()
             return True
         sided = tables.read_side_head(clause, self.view)
         if sided is not None:
@@ -175,25 +177,26 @@ class GroupReader(DraftKeeper):
             for part in tables.read_side_row(clause, self.view, self.table, self.new_draft(clause, clause.start)):
                 self.add(part)
             return True
-        draft = tables.read_row(clause, self.view, self.table, self.new_draft(clause, clause.start))
+        draft = tables.read_row(clause, self.view, self.table, self.new_draft(clause, clause.start), self.above)
         if draft is not None:
             self.add(draft)
         return True
 
     def _ordinal(self, clause: Clause) -> bool:
         """ "The first, at 1:00, ... The second lies at 7:00 ..." after "Two masses": findings of the counted kind, one by one."""
-        match = _ORDINAL.match(self.view.text.lower, clause.start, clause.end)
         counted = self.counted
+        if counted is None:
+            return False
+        match = _ORDINAL.match(self.view.text.lower, clause.start, clause.end)
         if (
-            match is None
-            or counted is None
+            (match is None and not self._is_counted_item(clause, counted))
             or not (read_places(self.view, clause.start, clause.end) or lesion_sizes(self.view, clause.start, clause.end))
         ):
             return False
         draft = self.new_draft(clause, clause.start)
         draft.is_generic = counted.is_generic
         draft.values["kind"] = counted.values["kind"]
-        draft.order = _ORDER.get(match["ordinal"] or match["noun"] or "", 0)
+        draft.order = _ORDER.get(match["ordinal"] or match["noun"] or "", 0) if match else 0
         self.take_side(draft, clause, clause.start, clause.end)
         if "side" in counted.values and (draft.carries_side or "side" not in draft.values):
             draft.values["side"] = counted.values["side"]
@@ -208,12 +211,20 @@ class GroupReader(DraftKeeper):
             self.drafts.remove(counted)
         return True
 
+    def _is_counted_item(self, clause: Clause, counted: Draft) -> bool:
+        """ "Three groups of calcifications: (1) upper outer, 6 mm ...": an item that names no kind of its own."""
+        is_near = clause.role is counted.role and 0 < clause.sentence - counted.sentence <= _COUNTED_ITEMS
+        opens = clause.marker is not None or _PLACE_FIRST.match(self.view.text.lower, clause.start) is not None
+        return is_near and opens and not find_nouns(clause, self.view)
+
     def _clause(self, clause: Clause) -> None:
         if self._ordinal(clause):
             return
         if clause.field is not None and clause.label is not None and self._field(clause):
             return
         nouns = find_nouns(clause, self.view)
+        if self._together(clause, nouns):
+            return
         if not nouns:
             self._without_noun(clause)
             return
@@ -271,6 +282,41 @@ class GroupReader(DraftKeeper):
                 self.add(part)
                 self._score_labels(part, start, end)
 
+    def _together(self, clause: Clause, nouns: list[Noun]) -> bool:
+        """ "Lesions 1 and 2 span 6.4 cm together", "A and B are BI-RADS 2": says of each what is not a place or a size."""
+        labels = self._joined_labels(clause)
+        if len(labels) < 2 or self._is_listing(clause, labels):
+            return False
+        score = category_candidate(self.view.categories.within(clause.start, clause.end), "category_of_labels", 0.9)
+        noun = next((noun for noun in nouns if not noun.is_gone and not noun.is_generic), None)
+        kind = noun and Candidate(value=noun.kind, words=((noun.start, noun.end),), rule="finding", confidence=0.9)
+        for label in labels:
+            known = next((draft for draft in self.drafts if draft.get("finding_id") == label.value), None)
+            if known is None and (kind or score):
+                known = self.new_draft(clause, label.start)
+                known.values["finding_id"] = _label_candidate(label)
+                self.drafts.append(known)
+            if known is not None:
+                known.fill("birads", score)
+                if kind is not None and (known.is_generic or "kind" not in known.values):
+                    known.values["kind"], known.is_generic = kind, False
+        return True
+
+    def _joined_labels(self, clause: Clause) -> list[LabelMention]:
+        """The labels that a clause begins with, where it names several at once."""
+        labels = self.view.labels.within(clause.start, clause.end)
+        lower = self.view.text.lower
+        if len(labels) < 2 or len(lower[clause.start : labels[0].start].split()) > _LEAD_WORDS:
+            return []
+        joined = list(itertools.takewhile(lambda pair: JOINED.fullmatch(lower, pair[0].end, pair[1].start), itertools.pairwise(labels)))
+        return [labels[0], *(second for _, second in joined)] if joined else []
+
+    def _is_listing(self, clause: Clause, labels: list[LabelMention]) -> bool:
+        """The first mention of labels with a place or size for each is a list of findings."""
+        known = {draft.get("finding_id") for draft in self.drafts}
+        is_known = any(label.value in known for label in labels)
+        return not is_known and len(self.view.clocks.within(clause.start, clause.end)) >= len(labels)
+
     def _score_labels(self, part: Draft, start: int, end: int) -> None:
         """ "Masses #1 and #2: BI-RADS 4C" scores both."""
         labels = self.view.labels.within(start, end)
@@ -303,7 +349,9 @@ class GroupReader(DraftKeeper):
     def _score(self, draft: Draft, clause: Clause, start: int, end: int, *, is_only: bool) -> None:
         mentions = self.view.categories.within(start, end)
         if draft.is_generic and not draft.is_specific and draft.role is Role.IMPRESSION and "side" in draft.values:
-            return
+            described = self.view.text.lower[max(start, draft.start - 70) : draft.start]
+            if not (EXACT_COUNT.search(described) or _SOLID.search(described)):
+                return
         if not mentions and not is_only:
             whole = self.view.categories.within(clause.start, clause.end)
             lower = self.view.text.lower
@@ -330,6 +378,8 @@ class GroupReader(DraftKeeper):
         if last is None and self._implied(
             clause, read_places(view, clause.start, clause.end), bool(lesion_sizes(view, clause.start, clause.end))
         ):
+            return
+        if self._score_after(clause):
             return
         if clause.label is not None and (last is None or last.get("finding_id") != clause.label.value):
             self._scored_label(clause)
@@ -384,6 +434,17 @@ class GroupReader(DraftKeeper):
         assert clause.label is not None
         score = category_candidate(self.view.categories.within(clause.start, clause.end), "category_of_label", 0.92)
         self._scored(clause.label, score, self.new_draft(clause, clause.label.start))
+
+    def _score_after(self, clause: Clause) -> bool:
+        """ "BI-RADS 6 for #1. BI-RADS 4 for #2": the category stands before the labels that it scores."""
+        mentions = self.view.categories.within(clause.start, clause.end)
+        labels = self.view.labels.within(clause.start, clause.end)
+        if not mentions or not labels or labels[0].start < mentions[0].start:
+            return False
+        for label in labels:
+            own = [mention for mention in mentions if mention.start < label.start][-1:]
+            self._scored(label, category_candidate(own, "category_of_label", 0.9), self.new_draft(clause, label.start))
+        return True
 
     def _scored(self, label: LabelMention, score: Candidate | None, like: Draft) -> None:
         known = next((draft for draft in self.drafts if draft.get("finding_id") == label.value), None)
@@ -463,6 +524,9 @@ class GroupReader(DraftKeeper):
         return True
 
 
+_LEAD_WORDS = 3
+_COUNTED_ITEMS = 8
+"""So many sentences after a count its items still follow."""
 _STOP = re.compile(r"\.\s+[a-z]{2}")
 _SCORE_FIRST = re.compile(r"\W*(?:bi-?rads|category)\b")
 _WRAPPED = 50

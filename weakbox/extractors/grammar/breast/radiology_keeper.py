@@ -36,6 +36,8 @@ class DraftKeeper(PieceReader):
         ):
             self.counted = draft
         self._replace_counted(draft)
+        if self._score_all(draft):
+            return
         known = self._known(draft)
         if known is None:
             self.drafts.append(draft)
@@ -44,6 +46,15 @@ class DraftKeeper(PieceReader):
         absorb(known, draft)
         known.sentence = max(known.sentence, draft.sentence)
         self.last = known
+
+    def _score_all(self, draft: Draft) -> bool:
+        """ "The cysts are BI-RADS 2": a category for every finding of the kind that stands already."""
+        if not (draft.is_plural and draft.is_definite and "birads" in draft.values) or draft.is_specific:
+            return False
+        meant = [other for other in self.drafts if other.get("kind") == draft.get("kind") and draft.get("side") in (None, other.get("side"))]
+        for other in meant:
+            other.fill("birads", draft.values["birads"])
+        return bool(meant)
 
     def _known(self, draft: Draft) -> Draft | None:
         """The finding of this group that the draft speaks of again."""

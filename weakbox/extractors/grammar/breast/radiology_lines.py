@@ -147,7 +147,7 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence, *, is_small: bool) -
     following = text[sentence.start : stop if stop >= 0 else len(text)].rstrip()
     if len(following) <= _TITLE_LENGTH and following[-1:].isalnum():
         return False
-    is_capitals = _is_in_capitals(text[line_start : last.end]) and opening[:8].upper() == opening[:8] and opening[0].isalpha()
+    is_capitals = _is_in_capitals(text[line_start : last.end]) and _is_in_capitals(opening) and opening[0].isalpha()
     return is_capitals and last.end - line_start >= _FULL_LINE and _wraps(text, last.end, sentence.start)
 
 

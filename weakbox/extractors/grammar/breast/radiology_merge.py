@@ -13,6 +13,7 @@ from weakbox.extractors.grammar.breast.radiology_nouns import find_nouns
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
+from weakbox.records.stated import FieldValue
 
 _MOST = 150
 """How many findings a later mention is compared with."""
@@ -73,7 +74,7 @@ def _score_all(own: list[Draft], known: list[Draft]) -> None:
     for draft in own:
         if draft.is_plural and not draft.is_specific and "birads" in draft.values and draft.role is Role.IMPRESSION:
             for other in known:
-                if other.get("kind") == draft.get("kind") and other.get("side") == draft.get("side"):
+                if other.get("kind") == draft.get("kind") and draft.get("side") in (None, other.get("side")):
                     other.fill("birads", draft.values["birads"])
 
 
@@ -290,10 +291,17 @@ def _agreement_of_place(finding: Draft, draft: Draft) -> float | None:
     return None
 
 
+def _is_part(size: FieldValue, known: FieldValue) -> bool:
+    """One of the known diameters, said again, corrects nothing."""
+    return isinstance(size, tuple) and isinstance(known, tuple) and len(size) < len(known) and set(size) <= set(known)
+
+
 def _supersede(target: Draft, draft: Draft) -> None:
     for name, candidate in draft.values.items():
         before = target.values.get(name)
         if name == "kind" and before is not None:
+            continue
+        if name == "size_mm" and before is not None and _is_part(candidate.value, before.value):
             continue
         if before is None or before.value != candidate.value:
             target.values[name] = Candidate(

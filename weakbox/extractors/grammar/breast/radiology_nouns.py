@@ -90,7 +90,7 @@ _INTERPRETED = re.compile(
     r"\b(?P<sure>consistent with|compatible with|in keeping with|represent(?:s|ing|ed)|corresponds? to|corresponding to|"
     r"correspond(?:ing)? with|\bs/o|suggestive of|suggesting|likely|probably|presumably|looks? like|consisting of|turn(?:s|"
     r"ed) out to be|in favou?r of|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
-    r"appearance of|features of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|proved|proves to be|proving|"
+    r"appearances? of|features? of|look of|hallmarks of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|proved|proves to be|proving|"
     r"attributable to|due to|i\.e\.|in the sense of)\b(?:\s+(?!at\b|in\b|measuring\b)[\w/'.-]+,?){0,5}\s*$"
 )
 _UNSURE = re.compile(
@@ -282,7 +282,8 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
 
 
 _INSIDE_KNOWN = re.compile(
-    r"[^,;.:]{0,40}?\b(?:within|in|inside|associated with|throughout|along|peripheral to)\s+(?:it|them|this|(?:the|this|"
+    r"[^,;.:]{0,40}?\b(?:within|in|inside|associated with|throughout|along|peripheral to)(?:,? (?:and|or)(?: also)? "
+    r"(?:around|adjacent to|surrounding|at the (?:edge|margin|periphery) of|outside|within|beyond|near))?\s+(?:it|them|this|(?:the|this|"
     r"that|said)\s+(?:same\s+)?"
     r"(?:mass|lesion|tumou?r|nodule|distortion|asymmetry|density|opacity|cyst|area|abnormality|known cancer|index lesion|sol))\b"
 )

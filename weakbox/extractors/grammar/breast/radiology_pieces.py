@@ -141,7 +141,8 @@ class PieceReader:
             before = [side for side in sides if side.start < largest.start()]
             sides = before or sides
         draft.fill("side", side_of(sides, "side", 0.96))
-        if not sides and self.carried is not None and self.carried_at == (clause.section, clause.paragraph):
+        is_about_all = draft.is_plural and draft.is_definite
+        if not sides and not is_about_all and self.carried is not None and self.carried_at == (clause.section, clause.paragraph):
             draft.values["side"] = self.carried
             draft.carries_side = True
 

@@ -30,6 +30,15 @@ class TableHead:
 
     columns: tuple[str | None, ...]
     titles: tuple[str, ...]
+    starts: tuple[int, ...] = ()
+    """Where each title begins on its raw line; none where bars part the cells."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RowSide:
+    """The side that a row without one takes over from the row above ("RIGHT | 9:00 ...", then "      | 12:00 ...")."""
+
+    side: Candidate | None = None
 
 
 def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
@@ -41,28 +50,49 @@ def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
     for piece in text[clause.start : clause.end].split("|"):
         spans.append((position, position + len(piece)))
         position += len(piece) + 1
-    while spans and not text[slice(*spans[0])].strip():
+    is_framed = bool(spans) and not text[slice(*spans[0])].strip() and not text[slice(*spans[-1])].strip()
+    if is_framed or (spans and not text[slice(*spans[0])].strip() and text[clause.start] == "|"):
         spans = spans[1:]
-    while spans and not text[slice(*spans[-1])].strip():
-        spans = spans[:-1]
-    return spans
+    return spans[:-1] if spans and not text[slice(*spans[-1])].strip() else spans
+
+
+def _raw_column(view: View, start: int, end: int) -> int:
+    """Where a cell begins on its line of the raw text."""
+    first = view.text.to_raw(start, end).start
+    return first - (view.text.raw.rfind("\n", 0, first) + 1)
+
+
+_PRIOR_TITLE = re.compile(r".*\b(?:previous(?:ly)?|prior|former|old|last (?:exam|study|visit|scan|year)|baseline|was|(?:19|20)\d\d)\b")
+
+
+def _column(title: str) -> str | None:
+    """What a title's column holds; an earlier study's values are left."""
+    if len(title) >= 40:
+        return None
+    return "prior" if _PRIOR_TITLE.match(title) else column_of(title)
 
 
 def read_head(clause: Clause, view: View) -> TableHead | None:
     """The heading row of a findings table, or None."""
-    titles = tuple(view.text.lower[start:end].strip(" *_:") for start, end in cells_of(clause, view))
-    columns = tuple(column_of(title) if len(title) < 40 else None for title in titles)
+    spans = cells_of(clause, view)
+    titles = tuple(view.text.lower[start:end].strip(" *_:") for start, end in spans)
+    columns = tuple(_column(title) for title in titles)
     known = [column for column in columns if column in _KNOWN]
     has_value = any(re.search(r"\d\s*(?:mm|cm)\b(?!\))|:\s*\S|bi-?rads\s*\d", title) for title in titles)
-    return TableHead(columns=columns, titles=titles) if len(known) >= 2 and len(known) >= 0.5 * len(columns) and not has_value else None
+    if len(known) < 2 or len(known) < 0.5 * len([title for title in titles if title]) or has_value:
+        return None
+    is_barred = "|" in view.text.text[clause.start : clause.end]
+    return TableHead(columns=columns, titles=titles, starts=() if is_barred else tuple(_raw_column(view, *span) for span in spans))
 
 
-def read_row(clause: Clause, view: View, head: TableHead, draft: Draft) -> Draft | None:
-    """The finding of one row; None for rules, totals and empty rows."""
+def read_row(clause: Clause, view: View, head: TableHead, draft: Draft, above: RowSide) -> Draft | None:
+    """The finding of one row; None for rules, totals and empty rows. ``above`` hands the side of a row to the rows under it."""
     if GONE.search(view.cut(clause)):
         return None
-    for column, title, span in _aligned(head, cells_of(clause, view)):
-        read_cell(draft, column or "other", title, span, view)
+    for column, title, span in _aligned(head, cells_of(clause, view), view):
+        read_cell(draft, column or ("untitled" if not title else "other"), title, span, view)
+    above.side = draft.values.get("side", above.side)
+    draft.fill("side", above.side)
     if "side" not in draft.values and clause.side is not None:
         draft.values["side"] = Candidate(
             value=clause.side.value, words=((clause.side.start, clause.side.end),), rule="side_heading", confidence=0.9
@@ -88,9 +118,25 @@ def _guess_kind(draft: Draft, clause: Clause, view: View) -> None:
         draft.values["kind"] = Candidate(value="mass", words=(words,), rule="table_kind", confidence=0.7)
 
 
-def _aligned(head: TableHead, cells: list[tuple[int, int]]) -> list[tuple[str | None, str, tuple[int, int]]]:
+_NEAR = 3
+"""How many characters a cell may begin before its column's title."""
+
+
+def _by_place(head: TableHead, cells: list[tuple[int, int]], view: View) -> list[tuple[str | None, str, tuple[int, int]]]:
+    """Cells with the column under whose title they stand; what stands before the first title has none."""
+    rows: list[tuple[str | None, str, tuple[int, int]]] = []
+    for cell in cells:
+        place = _raw_column(view, *cell)
+        under = [index for index, start in enumerate(head.starts) if start <= place + _NEAR]
+        rows.append((head.columns[under[-1]], head.titles[under[-1]], cell) if under else (None, "", cell))
+    return rows
+
+
+def _aligned(head: TableHead, cells: list[tuple[int, int]], view: View) -> list[tuple[str | None, str, tuple[int, int]]]:
     """Cells with their columns. Where two cells have run into one, what stands before it aligns from the left, the rest from the right."""
     missing = len(head.columns) - len(cells)
+    if missing and head.starts:
+        return _by_place(head, cells, view)
     if missing <= 0 or len(cells) < 3:
         return list(zip(head.columns, head.titles, cells, strict=False))
     widest = max(range(len(cells)), key=lambda index: cells[index][1] - cells[index][0])
@@ -104,7 +150,7 @@ def _aligned(head: TableHead, cells: list[tuple[int, int]]) -> list[tuple[str | 
     return rows
 
 
-_LABEL = re.compile(r"(?:lesion|finding|nodule|mass|#)?\s*#?\s*(?P<label>\d{1,2}[a-z]?|[A-Ha-h])\s*\.?$", re.IGNORECASE)
+_LABEL = re.compile(r"(?:lesion|finding|nodule|mass|#)?\s*#?\s*(?P<label>\d{1,2}[a-z]?|[A-Ha-h]|[A-Z]-?\d{1,2})\s*\.?$", re.IGNORECASE)
 _PLAIN_SIZE = re.compile(r"\s*\d{1,3}(?:[.,]\d)?(?:\s*[x*]\s*\d{1,3}(?:[.,]\d)?){0,2}\s*$")
 _DOTTED_HOUR = re.compile(r"(?<![\d.+])(?P<hour>1[0-2]|0?[1-9])[.](?P<minute>00|15|30|45)(?!\d|\s?[cm]m)")
 _PLAIN_HOUR = re.compile(r"\s*(?P<hour>1[0-2]|0?[1-9])(?::(?P<minute>00|30))?(?:\s*(?:h|hrs?|o'?\s?clock))?\s*$")
@@ -129,12 +175,12 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
     """Put one cell's value into the draft; a cell that does not read as its column is left."""
     start, end = span
     cut = view.text.lower[start:end]
-    if not cut.strip() or cut.strip() in ("-", "n/a", "none", "na"):
+    if not cut.strip() or cut.strip() in ("-", "n/a", "none", "na") or column == "prior":
         return
     words = ((start + len(cut) - len(cut.lstrip()), start + len(cut.rstrip())),)
     for name, candidate in _places_and_side(column, cut, words, span, view).items():
         draft.fill(name, candidate)
-    if column == "label":
+    if column in ("label", "untitled"):
         match = _LABEL.match(view.text.text[start:end].strip())
         if match:
             draft.values["finding_id"] = Candidate(value=match["label"], words=words, rule="table", confidence=0.95)

@@ -87,8 +87,45 @@ LABEL = re.compile(
 )
 
 
+_MORE_LABELS = re.compile(r"(?:\s*(?:,|&|\+|,?\s?and)\s*#?(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'\u2019.:/-]|\s?(?:mm|cm|x\s?\d)))")
+_ROW_LABEL = re.compile(
+    r"(?m)^[ \t|]*(?:(?i:right|left|rt|lt|r|l)\b[ \t|]+)?"
+    r"(?P<value>[A-H](?=[ \t]*(?:\||\t|[ \t]{2,}))|[RLN]-?\d{1,2}(?=[ \t]*[|\t:=]|[ \t]{2,}))"
+)
+_BARE_LABEL_AFTER = re.compile(
+    r"\s*[,;:)&]|\.?\s*$|\.(?=\s)|\s+(?:is|was|has|had|are|were|and|or|to|remains?|measures?|shows?|demonstrates?|corresponds?|represents?|appears?|"
+    r"also|now|again|only|needs?|warrants?|requires?|should|may|could|likely|in|at)\b"
+)
+_NO_LABEL_BEFORE = re.compile(
+    r"(?:\b(?:acr|type|density|category|cat|composition|bi-?rads|grade|class|level|pattern|vitamin|hepatitis|dr)\.?|\d)[ :=(-]{0,3}$", re.IGNORECASE
+)
+
+
 def find_labels(text: str, lower: str) -> list[LabelMention]:
-    """Labels with their noun, in order; a letter counts only in capitals."""
+    """Labels with their noun, in order, and bare ones that a table or block gave; a letter counts only in capitals."""
+    found = _noun_labels(text, lower)
+    taken = {label.value_start for label in found}
+    return sorted([*found, *(label for label in _bare_labels(text, found) if label.value_start not in taken)])
+
+
+def _bare_labels(text: str, found: list[LabelMention]) -> list[LabelMention]:
+    """ "B is smaller" after a table's row B or after "Lesion B": the label without its noun."""
+    rows = {match["value"] for match in _ROW_LABEL.finditer(text)}
+    known = {value for value in rows | {label.value for label in found} if not value.isdigit() and value[:1].isupper()}
+    if not known:
+        return []
+    pattern = re.compile(rf"(?<![\w'./+-])(?:{'|'.join(sorted(map(re.escape, known), key=len, reverse=True))})(?![\w'\u2019/-])")
+    bare = []
+    for match in pattern.finditer(text):
+        is_letter = len(match[0]) == 1
+        if is_letter and not _BARE_LABEL_AFTER.match(text, match.end()):
+            continue
+        if not _NO_LABEL_BEFORE.search(text, max(0, match.start() - 16), match.start()):
+            bare.append(LabelMention(match.start(), match.end(), match[0], match.start()))
+    return bare
+
+
+def _noun_labels(text: str, lower: str) -> list[LabelMention]:
     found = []
     is_small = text == lower
     for match in LABEL.finditer(lower):
@@ -99,6 +136,11 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
         ):
             continue
         found.append(LabelMention(match.start(), end, text[start:end], start))
+        more = _MORE_LABELS.match(lower, end) if name == "value" and match["noun"].endswith(("s", "i")) else None
+        while more is not None and not (more["value"].isalpha() and not text[slice(*more.span("value"))].isupper()):
+            first, last = more.span("value")
+            found.append(LabelMention(first, last, text[first:last], first))
+            more = _MORE_LABELS.match(lower, last)
     return found
 
 

@@ -222,6 +222,7 @@ _SPOKEN_IMPRESSION = re.compile(
     r"(?:impression|conclusion|opinion|in summary|in conclusion|to summari[sz]e|overall impression)\b(?! of)[,:]?\s"
 )
 """ "Impression left breast mass": the heading as it was dictated."""
+_LABEL_VERB = re.compile(r"(?:is|was|has|had|remains?|measures?|shows?|demonstrates?|appears?|corresponds?|represents?|likely|now|again)\b")
 _HAS_WORD = re.compile(r"[a-z0-9]")
 _OTHER_STUDY = re.compile(
     r"(?:ct|pet|cxr|chest x-?ray|dexa|dxa|bone (?:density|scan)|pelvic|abdominal|thyroid|transvaginal|obstetric|hepatic|liver|"
@@ -433,7 +434,8 @@ class _Walker:
         for label in self.view.labels.within(sentence.start, sentence.end)[:1]:
             lead = self.view.text.lower[sentence.start : label.start].strip(" *-•(#:")
             follows = self.view.text.lower[label.end : sentence.end].lstrip(" )*")
-            if len(lead.split()) <= 1 and (not follows or follows[0] in ":-.(,|" or follows.startswith(("is ", "in ", "at "))):
+            is_bare = label.start == label.value_start and not lead and _LABEL_VERB.match(follows) is not None
+            if is_bare or (len(lead.split()) <= 1 and (not follows or follows[0] in ":-.(,|" or follows.startswith(("is ", "in ", "at ")))):
                 block.label = label
                 block.label_until = sentence.paragraph if follows.strip(":*- ") else sentence.paragraph + 1
 

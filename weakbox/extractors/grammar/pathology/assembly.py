@@ -60,8 +60,8 @@ class Assembled:
     """The specimens that the label names."""
 
 
-def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
-    """The specimens in the order of their labels, or of the text where they have none."""
+def assemble(reader: Reader, blocks: Sequence[Block], case_level: Sequence[tuple[Role, TextRange]]) -> list[Assembled]:
+    """The specimens in the order of their labels, or of the text where they have none; ``case_level`` may speak of all of them."""
     read = _shared(reader.text, [(block, reader.read(block)) for block in blocks])
     entries = _without_groups_of(_primary_entries(read), read)
     sides = _side_map(reader.text, blocks)
@@ -75,7 +75,7 @@ def assemble(reader: Reader, blocks: Sequence[Block]) -> list[Assembled]:
             (Role.SPECIMEN_LIST, 0, facts) for ordinals, facts in sides if entry.ordinals and set(entry.ordinals) <= ordinals
         ]
         entry.members += [facts for ordinals, facts in sides if 0 < len(set(entry.ordinals) & ordinals) < len(entry.ordinals)]
-    _spread_rest(reader, entries, blocks)
+    _spread_rest(reader, entries, case_level)
     _count_each(reader, entries)
     ordered = sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
     merged = [
@@ -292,18 +292,40 @@ def _side_map(text: str, blocks: Sequence[Block]) -> list[tuple[set[int], Facts]
     return found if len(found) > 1 else []
 
 
-def _spread_rest(reader: Reader, entries: Sequence[Entry], blocks: Sequence[Block]) -> None:
-    """ "All other specimens: benign" goes to every specimen without a diagnosis."""
+def _spread_rest(reader: Reader, entries: Sequence[Entry], case_level: Sequence[tuple[Role, TextRange]]) -> None:
+    """ "All other specimens: benign" goes to every specimen without a diagnosis, "all specimens" to all where none has one."""
     without = [entry for entry in entries if not any("diagnosis" in facts for _, _, facts in entry.readings)]
     if not without:
         return
     match = _REST.search(reader.text)
-    if match is None:
-        return
-    span: TextRange = match.span("words") if match["words"] is not None else match.span("more")
-    facts = reader.read_stretch(*span)
+    if match is not None:
+        span: TextRange = match.span("words") if match["words"] is not None else match.span("more")
+        facts = reader.read_stretch(*span)
+    else:
+        facts = _said_of_all(reader, case_level) if len(without) == len(entries) > 1 else {}
     for entry in without:
         entry.readings.append((Role.DIAGNOSIS, 0, {name: fact for name, fact in facts.items() if name == "diagnosis"}))
+
+
+_ALL_SPECIMENS = re.compile(
+    r"\b(?:both|all|each|every|neither|none)\b(?:\s+(?:of|the|these|\d{1,2}|two|three|four|five|six|eight|ten|twelve|submitted|received"
+    r"|biopsy|prostat\w+|needle))*\s+(?:specimens?|parts?|containers?|samples?|pots?|jars?|vials?|bottles?|tubes?|sites?|cores?"
+    r"|biops(?:y|ies)|lobes?|sides?|levels?|sections?)\b|\bthroughout\b|^\W*(?:all|both)\W+(?=benign|negative|free)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE = re.compile(r"[^.;\n]+(?:[.;](?!\s)[^.;\n]+)*")
+
+
+def _said_of_all(reader: Reader, case_level: Sequence[tuple[Role, TextRange]]) -> Facts:
+    """ "Benign prostatic tissue in both specimens": the diagnosis that a sentence gives to every specimen."""
+    for role, (start, end) in sorted(case_level, key=lambda stretch: (rank(stretch[0]), stretch[1])):
+        if role not in _TELLING or _ALL_SPECIMENS.search(reader.text, start, end) is None:
+            continue
+        for sentence in _SENTENCE.finditer(reader.text, start, end):
+            facts = reader.read_stretch(*sentence.span()) if _ALL_SPECIMENS.search(sentence[0]) else {}
+            if "diagnosis" in facts:
+                return facts
+    return {}
 
 
 _EACH = re.compile(
@@ -314,10 +336,11 @@ _EACH = re.compile(
     r"|\b(?:specimens|containers|jars|pots|vials|sites|cassettes|parts|bottles|tubes|locations"
     r"|regions)\s*[,:(]?\s*(?:with\s+)?(?P<listed>\d{1,2}|one|two|three|four|five|six)"
     r"\s+cores?\s+each\b"
+    r"|\beach\s+(?:with|holding|having|of)\s+(?P<with>\d{1,2}|one|two|three|four|five|six)\s+(?:(?:needle|tissue|biopsy)\s+)?cores?\b"
     r"|\b(?P<before>\d{1,2}|one|two|three|four|five|six)\s+(?:(?:needle|tissue|biopsy)\s+)?(?:cores?|biops(?:y"
     r"|ies))?\s*(?:were\s+taken\s+|taken\s+|obtained\s+)?"
-    r"(?:per|(?:from|at|in|for)\s+(?:each|every))\s+(?:specimen|container|jar|pot|vial|site|region|location|sextant|area|part|bottle"
-    r"|tube)\b",
+    r"(?:(?:per|(?:from|at|in|for)\s+(?:each|every))\s+(?:specimen|container|jar|pot|vial|site|region|location|sextant|area|part|bottle"
+    r"|tube)\b|(?:from|in)\s+each(?=\s*[,.;)\n]))",
     re.IGNORECASE,
 )
 
@@ -330,7 +353,7 @@ def _count_each(reader: Reader, entries: Sequence[Entry]) -> None:
     match = _EACH.search(reader.text) if len(entries) > 1 and _MAY_COUNT_EACH.search(reader.text) else None
     if match is None:
         return
-    group = next(name for name in ("after", "listed", "before") if match[name])
+    group = next(name for name in ("after", "listed", "with", "before") if match[name])
     for entry in entries:
         total = Fact(value=number_of(match[group]) * max(1, len(entry.ordinals)), spans=(match.span(),), confidence=0.85, rule="each")
         entry.readings.append((Role.GROSS, 0, {"cores_total": total}))

@@ -27,7 +27,8 @@ _SUMMARY = re.compile(
     r"|total)|in summary|summary|in (?:total|all|sum)|altogether"
     r"|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
     r"|totals?\b(?!\s+(?:tumou?r|cancer|length|linear))|(?:number of )?cores? (?:positive|involved)|(?:number of )?positive cores"
-    r"|conclusion|comments?|notes?|synoptic|tumou?r summary|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
+    r"|conclusion|comments?|notes?|synoptic|template|synopsis|(?:minimum\s+)?data\s?set|pro-?forma|checklist|structured\s+(?:report|data)"
+    r"|(?:cancer|tumou?r)\s+(?:case\s+)?(?:summary|synopsis|template|staging)|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
     r"|biopsies|samples)|(?:(?:adeno)?carcinoma|tumou?r|cancer)\s+(?:(?:is|was)\s+)?(?:(?:present|seen|identified|found)\s+)?(?:in"
     r"|involves)\s+"
     rf"{_NUMBER}\s*(?:of|/|out\s+of)\s*(?:the\s+)?{_NUMBER}|(?:(?:isup|grade\s+group|GG|gleason(?:\s+(?:score"
@@ -45,7 +46,7 @@ _COUNTS = re.compile(
 )
 _STRONG_SUMMARY = re.compile(
     r"overall|any\b|composite|global|case|summary|in total|in all|in sum|altogether|together|a total of|highest|worst|final"
-    r"|comment|note|conclusion|synoptic|remaining|other|rest",
+    r"|comment|note|conclusion|synop|template|data\s?set|pro-?forma|checklist|structured|staging|remaining|other|rest",
     re.IGNORECASE,
 )
 

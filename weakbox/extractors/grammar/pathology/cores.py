@@ -91,8 +91,9 @@ _NUMBER_OF = re.compile(
     re.IGNORECASE,
 )
 """Without a sign between: "number of cores 9, number involved 0"."""
+_NO_CORES = r"(?:\w+\s+)?(?:specimens?|parts?|containers?|pots?|jars?|vials?|bottles?|tubes?|sites?|lobes?|sides?|samples?|nodes?|halves)\b"
 _ALL = re.compile(
-    rf"\b(?P<all>both|all|each|every)\s+(?:of\s+)?(?:the\s+)?(?P<total>{_N})?(?:\s*\(\d{{1,2}}\))?\s*{_ADJECTIVES}(?P<noun>{_CORE}"
+    rf"\b(?P<all>both|all|each|every)\s+(?:of\s+)?(?:the\s+)?(?P<total>{_N})?(?:\s*\(\d{{1,2}}\))?\s*(?!{_NO_CORES}){_ADJECTIVES}(?P<noun>{_CORE}"
     rf"|adenocarcinoma|carcinoma|positive|involved|benign|negative)\b|\b(?P<of_both>both)\s+(?:positive|involved|show|contain)",
     re.IGNORECASE,
 )
@@ -366,7 +367,8 @@ _TUMOUR_IN = re.compile(
 )
 """After the cores were counted: "Ten cores, tumour in four"."""
 _SOME_OF = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}{_CORE}\b[^.;\n\d]{{0,40}}?[,;:(.]\s*(?:of\s+(?:which"
+    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:{_ADJECTIVES}{_CORE}|received|taken|sampled|submitted|examined|obtained)\b"
+    rf"[^.;\n\d]{{0,40}}?[,;:(.]\s*(?:of\s+(?:which"
     rf"|these)\s+)?"
     rf"(?P<positive>{_N}|0|no|both|all|none|neither)\s+(?:of\s+(?:which|them|these)\s+)?(?:cores?\s+)?(?:(?:is|are|was|were)\s+)?"
     r"(?:with|contain\w*|show\w*|positive|involved|harbou?r\w*|has|have|demonstrat\w*|reveal\w*|malignant|infiltrated|affected)\b"

@@ -289,7 +289,7 @@ def _is_closed(match: re.Match[str]) -> bool:
     close = match["close"].strip()
     is_word = match["ids"].lower() in _WORDS
     if match["noun"]:
-        return _COUNTED.match(match.string, match.end("ids")) is None
+        return _COUNTED.match(match.string, match.end("ids")) is None and not _is_count(match)
     if is_word:
         return False
     if close == ",":
@@ -308,6 +308,19 @@ def _is_closed(match: re.Match[str]) -> bool:
     following = match.string[match.end() : match.end() + 2]
     return bool(close and close != ",") or (
         not close and (following in ("  ", " \t", " |") or following[:1] in ("\t", "|") or following == " (")
+    )
+
+
+_PLURAL_FIELD = re.compile(r"(?i:s|ies)\s*[:=]\s*$")
+_LINE_ENDS = re.compile(r"[ \t.;]*(?:\n|$)")
+
+
+def _is_count(match: re.Match[str]) -> bool:
+    """Whether a field counts: "Cores : 4" with nothing after it on its line."""
+    return (
+        match["ids"].isdigit()
+        and _PLURAL_FIELD.search(match["noun"] + match.string[match.end("noun") : match.start("ids")]) is not None
+        and _LINE_ENDS.match(match.string, match.end("ids")) is not None
     )
 
 

@@ -89,6 +89,8 @@ _GROUP_LINE = re.compile(
     r"(?:\s*(?:-|,|&|/|to|and)\s*(?:[A-Za-z]\d?|\d{1,2}[A-Za-z]?))?\s*[.):\-](?=\s)",
     re.IGNORECASE,
 )
+_HEADING_KIND = r"(?:histo\w*|micro\w*|patholog\w*|macro\w*|gross\w*|cyto\w*)"
+_HEADING_WORD = rf"(?:{_HEADING_KIND}(?:[ \t]+(?:descriptions?|examination|findings?|reports?|features|appearances?))?|findings|results?|reports?)"
 _OWN_HEADINGS = re.compile(
     r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>key\s+to\s+(?:the\s+)?(?:specimens?|pots?|containers?|jars?|samples?)"
     r"|(?:specimen|pot|container)\s+key|nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
@@ -97,9 +99,12 @@ _OWN_HEADINGS = re.compile(
     r"|(?<=\n)(?P<gross_line>(?:gross(?:ing)?|macroscop\w+)[ \t]+(?:summary|notes?"
     r"|details?|information|data|appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
     r"|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
-    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?<=\n)(?P<diagnosis>(?:our|current"
-    r"|present|review|consultation|consultant'?s?)[ \t]+(?:\w+[ \t]+)?"
-    r"(?:diagnos[ie]s|interpretation|opinion)[ \t]*(?::|(?=\n))))",
+    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?<=\n)(?P<diagnosis>(?:(?:our|current"
+    r"|present|review|consultation|consultant'?s?)[ \t]+(?:\w+[ \t]+)?(?:diagnos[ie]s|interpretation|opinion)"
+    rf"|(?:{_HEADING_WORD}[ \t]*(?:,|&|/|\+|\b(?:and|with|cum)\b)[ \t]*)+(?:(?:final|{_HEADING_KIND})[ \t]+)?"
+    r"(?:diagnos[ie]s|impression|conclusion|interpretation|opinion)"
+    r"|(?:(?:final|histolog\w*|patholog\w*)[ \t]+)?diagnos[ie]s[ \t]*(?:,|&|/|\+|\b(?:and|with|cum)\b)[ \t]*[a-z]+(?:[ \t][a-z]+)?)"
+    r"[ \t]*(?::|(?=\n))))",
     re.IGNORECASE,
 )
 _MICROSCOPIC_DIAGNOSIS = re.compile(r"diagnos", re.IGNORECASE)
@@ -368,6 +373,9 @@ def _around_comments(text: str, passages: list[Passage]) -> list[Passage]:
         label = (
             _next_label(text, before, passage) if before is not None and passage.role is Role.COMMENT and before.role in _GOES_ON else None
         )
+        if before is not None and passage.role is Role.COMMENT and before.role in _GOES_ON and _is_field_comment(text, passage):
+            joined[-1] = replace(before, end=passage.end)
+            continue
         if label is None or before is None:
             joined.append(passage)
             continue
@@ -377,6 +385,22 @@ def _around_comments(text: str, passages: list[Passage]) -> list[Passage]:
 
 
 _GOES_ON = (Role.DIAGNOSIS, Role.MICROSCOPY, Role.FREE)
+
+
+_SHORT_COMMENT = re.compile(r"[ \t]*(?=\S)[^\n]{1,60}(?:\n|$)")
+_FIELD_BEFORE = re.compile(r"[ \t]*(?:[-*•>][ \t]*)?[A-Za-z%#][^:=\n]{0,44}[:=][^\n]*")
+
+
+def _is_field_comment(text: str, comment: Passage) -> bool:
+    """A short comment that goes on with a line of fields, or with fields on lines of their own, is one of them."""
+    if comment.heading is None or _SHORT_COMMENT.match(text, comment.start, comment.end) is None:
+        return False
+    line_start = text.rfind("\n", 0, comment.heading[0]) + 1
+    before = text[line_start : comment.heading[0]].strip(" \t-*•>")
+    if before:
+        return before[-1] in ";,|" and ":" in before
+    above = text[text.rfind("\n", 0, max(line_start - 1, 0)) + 1 : max(line_start - 1, 0)]
+    return _FIELD_BEFORE.fullmatch(above) is not None
 
 
 def _next_label(text: str, before: Passage, comment: Passage) -> int | None:

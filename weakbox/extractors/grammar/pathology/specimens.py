@@ -19,6 +19,7 @@ from weakbox.extractors.grammar.pathology.diagnoses import (
 )
 from weakbox.extractors.grammar.pathology.extents import read_length, read_percent
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
+from weakbox.extractors.grammar.pathology.fields import read_fields
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
@@ -58,12 +59,19 @@ class Reader:
         if role is Role.GROSS:
             return {**self._only_cores(block), **(facts if self.procedure in ("biopsy", None) or self._is_other_part(block) else {})}
         if role is not Role.SPECIMEN_LIST:
-            read = self.read_stretch(block.body, block.end, self._is_other_part(block), block.facts)
+            read = self.read_stretch(block.body, block.end, self._is_other_part(block), {**self._fields(block), **block.facts})
             if role is Role.MICROSCOPY and block.label is not None and "diagnosis" not in read and not self._is_other_part(block):
                 read = {**self._measured(block), **read}
             return self._with_lead(block, {**facts, **read})
         cores = self._only_cores(block) if self.procedure in ("biopsy", None) else {}
         return {**facts, **cores, **self._if_missing(block)}
+
+    def _fields(self, block: Block) -> Facts:
+        """What the fields below a label give; a table's row has columns instead."""
+        if block.label is None or block.facts or self._is_other_part(block):
+            return {}
+        facts = read_fields(self.text, block.body, block.end)
+        return facts if self.procedure in ("biopsy", None) else {name: fact for name, fact in facts.items() if name == "percent_involved"}
 
     def _with_lead(self, block: Block, facts: Facts) -> Facts:
         """The cores that are counted before the label: "The two cores in pot 1 are benign"."""

@@ -76,15 +76,18 @@ _COLUMNS = (
             re.IGNORECASE,
         ),
     ),
-    ("gleason", re.compile(r"(?:gleason.*|gs|score|grade)", re.IGNORECASE)),
+    ("gleason", re.compile(r"(?:gleason.*|gl(?:eas)?\.?|gs|score|grade)", re.IGNORECASE)),
     ("measures", re.compile(r"(?:max\.?|maximum|greatest|worst)\s+(?:invasion|involvement|extent)(?:\s*/\s*\w+)?", re.IGNORECASE)),
-    ("percent", re.compile(r"(?:.*%.*|percent.*|involvement|tumou?r volume)", re.IGNORECASE)),
+    ("percent", re.compile(r"(?:.*%.*|(?:max\.?\s+)?(?:percent.*|pct\b.*)|involvement|tumou?r volume)", re.IGNORECASE)),
     ("length", re.compile(r"(?:.*\(?(?:mm|cm)\)?.*|.*length.*|tumou?r size|extent)", re.IGNORECASE)),
     ("diagnosis", re.compile(r"(?:diagnos\w*|result|histology|findings?|dx|interpretation|pathology|comment|notes?)", re.IGNORECASE)),
 )
 _SPACED_CELL = re.compile(r"\S+(?: \S+)*")
 _MINIMUM_COLUMNS = 3
 _LONGEST_NAME = 40
+_MANY_COLUMNS = 5
+_STRANGE_BETWEEN_MARKS = 2
+"""Names that say nothing, among many that bars or tabs part."""
 _ONE_ID = r"(?:[A-Z]{1,2}\d?|\d{1,2}[A-Za-z]?|[IVX]{1,5}|[a-z])"
 _ID = re.compile(
     rf"(?:(?i:specimens?|parts?|cores?|containers?|jars?|vials?|samples?|site)\s*[#:]?)?\s*(?P<id>{_ONE_ID}"
@@ -153,7 +156,7 @@ def find_tables(text: str, start: int, end: int, column_of: ColumnOf | None = No
     for draft in drafts:
         if draft.rows:
             tables.append(draft.table())
-    tables += [Table(start=m.start, end=m.end, rows=tuple(m.rows)) for m in matrices if m.rows]
+    tables += [table for m in matrices if (table := m.table(text)) is not None]
     return sorted(tables, key=lambda table: table.start)
 
 
@@ -177,6 +180,8 @@ class _Draft:
     end: int
     rows: list[Row] = field(default_factory=list)
     ignored: list[TextRange] = field(default_factory=list)
+    counted: list[Label | None] = field(default_factory=list)
+    """For each row the label that its first cell may be, where the column has no name of its own."""
 
     def add(self, text: str, cells: list[Cell], line: TextRange, column_of: ColumnOf | None) -> None:
         """One more row; a line of totals, or one that does not fit the columns, is none."""
@@ -185,10 +190,17 @@ class _Draft:
         if aligned is None or _TOTAL_ROW.match(text, *line):
             return
         self.rows.append(_row(text, aligned, line))
+        self.counted.append(_counted_label(text, *aligned[0]))
         self.ignored += [cell for column, cell in aligned if column == "ignored" and cell[0] < cell[1]]
 
     def table(self) -> Table:
+        """The rows as a table; cells that count the rows under a name that says nothing ("PT") are the labels."""
+        if None not in self.counted:
+            labelled = [(label, line, facts) for label, (_, line, facts) in zip(self.counted, self.rows, strict=True)]
+            numbers = [label.ordinals for label, _, _ in _of_one_scheme(labelled) if label]
+            self.rows = labelled if numbers == [(n + 1,) for n in range(len(labelled))] else self.rows
         names = {column.name for column in self.columns}
+        self.rows = _of_one_scheme(self.rows)
         return Table(
             start=self.start, end=self.end, rows=tuple(self.rows), ignored=tuple(self.ignored), is_list=not names & _FINDING_COLUMNS
         )
@@ -202,27 +214,62 @@ class _Matrix:
     start: int
     end: int
     rows: list[Row] = field(default_factory=list)
+    fields: dict[Cell, list[tuple[str, Cell]]] = field(default_factory=dict)
+    """Of a form that has a column for each side: each side's cells with their fields."""
 
     def add(self, text: str, cells: list[Cell], line: TextRange, column_of: ColumnOf | None) -> bool:
-        """Whether the line is a row of the map; then its cells are added."""
-        if len(cells) < 2 or not location_facts(text, *cells[0]) or cells[0][1] - cells[0][0] > _LONGEST_NAME:
+        """Whether the line is a row of the map, or a field of both sides; then its cells are added."""
+        if len(cells) < 2 or cells[0][1] - cells[0][0] > _LONGEST_NAME:
             return False
-        named = [cell for cell in cells[1:] if cell[0] < cell[1]]
-        if len(cells) - 1 == len(self.columns):
-            placed = [(cell, column[1]) for cell, column in zip(cells[1:], self.columns, strict=True) if cell[0] < cell[1]]
-        else:
-            placed = [(cell, self._above(text, cell, column_of)) for cell in named]
-        for cell, header in placed:
-            if text[slice(*cell)].strip() in _EMPTY:
-                continue
+        column = column_name(text[slice(*cells[0])])
+        if not location_facts(text, *cells[0]):
+            return column is not None and self._add_field(text, column, cells, (line, column_of))
+        for cell, header in self._placed(text, cells, column_of):
             site = Fact(value=True, spans=(cells[0], header))
             self.rows.append((None, cell, {"_row": Fact(value=True, spans=(cell,)), "_site": site}))
         self.end = line[1]
         return True
 
+    def _add_field(self, text: str, column: str, cells: list[Cell], at: tuple[TextRange, ColumnOf | None]) -> bool:
+        """A line of a form that gives a field of each side."""
+        line, column_of = at
+        for cell, header in self._placed(text, cells, column_of):
+            self.fields.setdefault(header, []).append((column, cell))
+        self.end = line[1]
+        return True
+
+    def _placed(self, text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[tuple[Cell, Cell]]:
+        """The cells that say something, each with the side above it."""
+        if len(cells) - 1 == len(self.columns):
+            placed = [(cell, column[1]) for cell, column in zip(cells[1:], self.columns, strict=True) if cell[0] < cell[1]]
+        else:
+            placed = [(cell, self._above(text, cell, column_of)) for cell in cells[1:] if cell[0] < cell[1]]
+        return [(cell, header) for cell, header in placed if text[slice(*cell)].strip() not in _EMPTY]
+
+    def table(self, text: str) -> Table | None:
+        """The specimens of the map, or one for each side of a form; None where neither has rows."""
+        if self.rows or sum(len(fields) for fields in self.fields.values()) < _FEWEST_FIELDS:
+            return Table(start=self.start, end=self.end, rows=tuple(self.rows)) if self.rows else None
+        rows = tuple(_side_row(text, header, fields) for header, fields in sorted(self.fields.items()))
+        return Table(start=self.start, end=self.end, rows=rows, is_form=True)
+
     def _above(self, text: str, cell: Cell, column_of: ColumnOf | None) -> Cell:
         left = _place(text, cell[0], column_of)
         return min(self.columns, key=lambda column: abs(column[0].first - left))[1]
+
+
+_FEWEST_FIELDS = 3
+
+
+def _side_row(text: str, side: Cell, fields: list[tuple[str, Cell]]) -> Row:
+    facts: Facts = {"_row": Fact(value=True, spans=(fields[0][1],)), "_site": Fact(value=True, spans=(side,))}
+    body = next((cell for name in ("diagnosis", "gleason") for column, cell in fields if column == name), fields[0][1])
+    for column, cell in fields:
+        if column == "gleason":
+            grades = read_grades(text[slice(*cell)])
+            facts |= {name: replace(fact, spans=(cell,)) for name, fact in grade_facts(grades[0]).items()} if grades else {}
+        facts |= read_cell(column, text, cell)
+    return None, body, facts
 
 
 _SIDE_NAME = re.compile(
@@ -303,19 +350,25 @@ def _cells(text: str, start: int, end: int, mark: str | None = None) -> list[Cel
 
 
 def _columns(text: str, cells: list[Cell], column_of: ColumnOf | None) -> list[_Column]:
-    if not cells or any(last - first > _LONGEST_NAME for first, last in cells):
+    if not cells or any(last - first > _LONGEST_NAME for first, last in cells) or _is_field(text, cells):
         return []
     cells = [part for cell in cells for part in _single_names(text, cell)]
     if len(cells) < _MINIMUM_COLUMNS or any(last - first > _LONGEST_NAME for first, last in cells):
         return []
     names = [column_name(text[first:last]) for first, last in cells]
     known = [name for name in names if name]
-    if len(known) < _MINIMUM_COLUMNS or len(known) < len(cells) - 1:
+    strange = _STRANGE_BETWEEN_MARKS if len(cells) > _MANY_COLUMNS and _mark_of(text[cells[0][0] : cells[-1][1]]) else 1
+    if len(known) < _MINIMUM_COLUMNS or len(known) < len(cells) - strange:
         return []
     return [
         _Column(name=name, first=_place(text, cell[0], column_of), last=_place(text, cell[1] - 1, column_of) + 1)
         for name, cell in zip(names, cells, strict=True)
     ]
+
+
+def _is_field(text: str, cells: list[Cell]) -> bool:
+    """Whether the line is a field with its value ("Total Gleason score:   9") rather than names of columns."""
+    return text[cells[0][1] - 1] == ":" and not all(text[last - 1] == ":" for _, last in cells[1:])
 
 
 def _single_names(text: str, cell: Cell) -> list[Cell]:
@@ -385,6 +438,22 @@ def _row(text: str, aligned: list[tuple[str | None, Cell]], line: TextRange) -> 
             facts |= read_cell(column, text, (first, last))
         is_first = False
     return label, line, facts
+
+
+def _of_one_scheme(rows: list[Row]) -> list[Row]:
+    """The rows with labels of the one scheme in which all of them may be read: "I" beside "II" is no letter."""
+    read = [ordinals_of(label.written) for label, _, _ in rows if label is not None]
+    shared = [scheme for scheme in (read[0] if read else ()) if all(scheme in reading for reading in read)]
+    if not shared or all(label is None or label.scheme == shared[0] for label, _, _ in rows):
+        return rows
+    return [
+        (label and replace(label, scheme=shared[0], ordinals=ordinals_of(label.written)[shared[0]]), line, facts) for label, line, facts in rows
+    ]
+
+
+def _counted_label(text: str, column: str | None, cell: Cell) -> Label | None:
+    match = _ID.fullmatch(text[slice(*cell)]) if column is None else None
+    return _row_label(match["id"], *cell, cell[1]) if match else None
 
 
 def read_cell(column: str, text: str, span: TextRange) -> Facts:
