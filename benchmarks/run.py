@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks import export_case, indexing, language_models, reading, workload
+from benchmarks import export_case, image_set, indexing, language_models, projection, reading, workload
 from benchmarks.measured import Figure, machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +36,8 @@ def parts(scale: float) -> Mapping[str, Callable[[], Iterable[Figure]]]:
         "language_models": lambda: language_models.measure(int(2_000 * scale)),
         "indexing": lambda: indexing.measure(int(30_000 * scale)),
         "export": _export_figures,
+        "projection": lambda: projection.measure(max(2, int(24 * scale))),
+        "image_set": lambda: image_set.measure(int(500_000 * scale)),
     }
 
 
