@@ -179,3 +179,17 @@ def test_two_copies_of_a_set_are_two_places(tmp_path: Path) -> None:
     for copy in ("first", "second"):
         tree.write(tmp_path / copy, 2, SEED)
     assert len(list(search([tmp_path], ["mias"]))) == 2
+
+
+def test_the_example_configuration_runs_on_the_trees_that_its_first_lines_make(tmp_path: Path) -> None:
+    example = Path(__file__).resolve().parents[1] / "docs" / "examples" / "public.yaml"
+    (tmp_path / "public.yaml").write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
+    runner = CliRunner()
+    names = [argument for name in ("cbis_ddsm", "vindr_mammo", "mias", "inbreast") for argument in ("--dataset", name)]
+    made = runner.invoke(main.app, ["simulate-public", str(tmp_path / "public"), *names, "--patients", "4"])
+    assert made.exit_code == 0, made.output
+    result = runner.invoke(main.app, ["--config", str(tmp_path / "public.yaml"), "--set", "executor.workers=1"])
+    assert result.exit_code == 0, result.output
+    drawn = runner.invoke(main.app, ["report", "--config", str(tmp_path / "public.yaml")])
+    assert drawn.exit_code == 0, drawn.output
+    assert (tmp_path / "public_output" / "report" / "report.html").stat().st_size > 100_000
