@@ -71,7 +71,7 @@ class KaggleClient:
                 hub.competition_download(re.split("[:/]", series.key, maxsplit=1)[1], output_dir=str(folder))
             else:
                 hub.dataset_download(series.key, output_dir=str(folder))
-        except (OSError, *_errors()) as error:  # errors of `requests` are OSErrors
+        except _errors() as error:
             msg = f"Kaggle did not give {series.key} ({type(error).__name__}): check the account, and accept the rules or terms on its page"
             raise InputError(msg) from error
 
@@ -85,10 +85,10 @@ def _kagglehub() -> ModuleType:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """kagglehub's own errors of an account, a server, a name or a download; they have no common base."""
+    """kagglehub's own errors of an account, a server, a name, a download, without common base; those of ``requests`` are ``OSError``."""
     module = importlib.import_module("kagglehub.exceptions")
     names = ("BackendError", "CredentialError", "DataCorruptionError", "NotFoundError", "UnauthenticatedError")
-    return tuple(getattr(module, name) for name in names if hasattr(module, name))
+    return (OSError, *(getattr(module, name) for name in names if hasattr(module, name)))
 
 
 def check_credentials() -> None:

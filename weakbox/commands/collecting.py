@@ -70,14 +70,13 @@ def _collect_dataset(
     from weakbox.clients.collecting import collect as run_collection
     from weakbox.clients.collecting import plan_collection
 
-    folder = root / dataset.card.title
     is_complete = True
     for source in chosen_sources(dataset, client):
-        task = task_of(dataset, source, folder, selection, options)
+        task = task_of(dataset, source, root, selection, options)
         if is_dry_run:
-            _print_plan(plan_collection(task, folder, limits))
+            _print_plan(plan_collection(task, root, limits))
         else:
-            is_complete &= _print_result(run_collection(task, folder, limits))
+            is_complete &= _print_result(run_collection(task, root, limits))
     return is_complete
 
 
@@ -111,18 +110,20 @@ def _brings_images(source: CollectionSource) -> bool:
 
 
 def task_of(
-    dataset: PublicDataset, source: CollectionSource, folder: Path, selection: SelectionOptions, options: Mapping[str, str]
+    dataset: PublicDataset, source: CollectionSource, root: Path, selection: SelectionOptions, options: Mapping[str, str]
 ) -> CollectionTask:
     """What the clients are asked for one source of a set. Everything of a list is fetched: the limit counts series of images."""
+    from weakbox.clients.addresses import safe_name
     from weakbox.clients.client import ListRequest
     from weakbox.clients.collecting import CollectionTask
     from weakbox.clients.selection import SelectionOptions
 
     own = {key.partition(".")[2]: value for key, value in options.items() if key.startswith(f"{source.client}.")}
     is_list = source.client == "http_list"
-    annotate = dataset.annotator(folder) if dataset.annotator is not None else None
+    annotate = dataset.annotator(root / safe_name(dataset.card.title)) if dataset.annotator is not None else None
     return CollectionTask(
-        name=folder_name(source),
+        name=dataset.card.title,
+        part=folder_name(source),
         client=source.client,
         request=ListRequest.model_validate(dict(source.request)),
         client_options=own,
@@ -169,12 +170,10 @@ def checked(model: Any, values: Mapping[str, str], option: str) -> Any:
 
 
 def _print_plan(plan: CollectionPlan) -> None:
-    counts = _in_words(plan.counts)
-    typer.echo(f"{plan.folder}\n  from {plan.source}\n  {counts}; {plan.images:,} images; {plan.present:,} series are there already")
-    typer.echo(f"  needs about {plan.need.total_bytes / 2**30:.2f} GiB, {plan.free_bytes / 2**30:.2f} GiB are free")
-    for stratum, (chosen, listed) in sorted(plan.strata.items()):
-        words = ", ".join(f"{name} {value}" for name, value in zip(plan.strata_names, stratum, strict=True)) or "all"
-        typer.echo(f"  {words}: {chosen:,} of {listed:,}")
+    from weakbox.clients.collecting import plan_lines
+
+    for line in plan_lines(plan):
+        typer.echo(line)
     for problem in plan.problems:
         typer.echo(f"  not usable: {problem.item_id} ({problem.reason}) {problem.detail}", err=True)
 

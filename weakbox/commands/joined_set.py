@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weakbox.audit.image_set import SetDescription
     from weakbox.audit.image_set_page import SourceCard
-    from weakbox.curation.curate import CuratedSet
     from weakbox.datasets_public.dataset import DatasetCard
     from weakbox.records.artifact import ExportedCase
     from weakbox.records.case import LedgerEntry
@@ -59,7 +58,7 @@ def build_joined_set(configuration: Configuration, own: Store, public: Store, id
 
 
 def _key(configuration: Configuration, own: Store, public: Store, identities: Any) -> str:
-    from weakbox.runtime.digests import code_digest
+    from weakbox.runtime.digests import code_digest, optional_file_digest
     from weakbox.runtime.store import digest_of
 
     digests = [
@@ -73,6 +72,7 @@ def _key(configuration: Configuration, own: Store, public: Store, identities: An
         digests,
         configuration.labels.policy.model_dump_json(),
         configuration.curation.model_dump_json(),
+        optional_file_digest(configuration.curation.split.earlier) if configuration.curation.split.earlier else "",
         configuration.export.images.model_dump_json(),
         configuration.labels.dataset,
         identities.digest(),
@@ -125,16 +125,19 @@ def _with_research_names(case: CuratedCase, rows: Iterable[ImageRow], identities
 
 
 def _curate_and_write(rows: Iterable[ImageRow], configuration: Configuration, folder: Path, ledger: list[LedgerEntry]) -> dict[str, int]:
-    from weakbox.curation.curate import curate
+    from weakbox.curation.curate import curate, earlier_parts
     from weakbox.curation.leakage import check_leakage
+    from weakbox.curation.tables import write_duplicates, write_shares
     from weakbox.exporters.image_coco import write_coco
     from weakbox.exporters.image_manifest import read_manifest, write_manifest
     from weakbox.runtime.store import write_text
 
     settings = configuration.curation
-    with closing(curate(rows, settings, workspace=configuration.output.folder)) as made:
+    earlier = earlier_parts(read_manifest(settings.split.earlier)) if settings.split.earlier else None
+    with closing(curate(rows, settings, earlier=earlier, workspace=configuration.output.folder)) as made:
         write_manifest(made.rows, folder)
-        write_text(folder / DUPLICATES, _duplicates_table(made))
+        write_duplicates(made.duplicates, folder)
+        write_shares(made.shares, folder)
         ledger += made.ledger
         write_text(folder / LEFT_OUT, _left_out_table(ledger))
         copies = sum(row.duplicate_of is not None for row in made.left_out)
@@ -143,15 +146,6 @@ def _curate_and_write(rows: Iterable[ImageRow], configuration: Configuration, fo
         stale.unlink()
     write_coco(folder / MANIFEST, folder)
     return {"images": made.count, "left_out": made.left_out_count, "copies": copies}
-
-
-def _duplicates_table(made: CuratedSet) -> str:
-    from dataclasses import fields
-
-    from weakbox.curation.duplicates import DuplicatePair
-
-    names = [field.name for field in fields(DuplicatePair)]
-    return _csv(names, (tuple(getattr(pair, name) for name in names) for pair in made.duplicates))
 
 
 def _left_out_table(ledger: Iterable[LedgerEntry]) -> str:

@@ -18,7 +18,10 @@ from weakbox.records.image_set import ImageRow
 
 COSINE_DISTANCE = 10
 """Bits in which the cosine hashes of near-duplicates may differ."""
-_HASH = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
+DETAIL_DISTANCE = 17
+"""Bits of 256 in which the detail hashes may differ: copies of phantoms differ in at most 15, other images of one outline in 21 or more."""
+DETAIL_WORDS = 4
+_HASH = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}|[0-9a-fA-F]{96}")
 LIMIT_ATTRIBUTE = "near_duplicate_distance"
 """Attribute of a row whose look is common: the distance up to which its near-duplicates count, -1 for none."""
 
@@ -42,7 +45,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Looks:
-    """Perceptual hashes of some rows. Where both of a pair have a ``cosine`` hash it must agree as a second opinion."""
+    """Perceptual hashes of some rows. Where both of a pair have a cosine hash it must agree as a second opinion, and so a detail hash."""
 
     rows: Integers
     families: Integers
@@ -50,6 +53,9 @@ class Looks:
     difference: NDArray[np.uint64]
     cosine: NDArray[np.uint64]
     has_cosine: NDArray[np.bool_]
+    detail: NDArray[np.uint64]
+    """(rows, 4): 256 bits each."""
+    has_detail: NDArray[np.bool_]
 
     def take(self, places: NDArray[Any]) -> Looks:
         """Some of them."""
@@ -57,7 +63,7 @@ class Looks:
 
     def in_order(self) -> Looks:
         """Sorted by family and hashes, then row."""
-        return self.take(np.lexsort((self.rows, self.has_cosine, self.cosine, self.difference, self.families)))
+        return self.take(np.lexsort((self.rows, *self.detail.T, self.has_cosine, self.cosine, self.difference, self.families)))
 
 
 class LookReader:
@@ -67,22 +73,26 @@ class LookReader:
         self._rows, self._families = array("q"), array("q")
         self._difference, self._cosine = array("Q"), array("Q")
         self._has_cosine = bytearray()
+        self._detail = array("Q")
+        self._has_detail = bytearray()
         self._known: dict[str, int] = {}
 
     def add(self, number: int, row: ImageRow) -> None:
         """Read a row's hash, where it has one.
 
         Raises:
-            InputError: it is not 16 or 32 hexadecimal digits.
+            InputError: it is not 16, 32 or 96 hexadecimal digits.
         """
         if row.perceptual_hash is None:
             return
-        difference, cosine = _hash_bits(row.image_id, row.perceptual_hash)
+        difference, cosine, detail = _hash_bits(row.image_id, row.perceptual_hash)
         self._rows.append(number)
         self._families.append(self._known.setdefault(row.organ, len(self._known)))
         self._difference.append(difference)
         self._cosine.append(cosine or 0)
         self._has_cosine.append(cosine is not None)
+        self._detail.extend(detail or (0,) * DETAIL_WORDS)
+        self._has_detail.append(bool(detail))
 
     def looks(self, rank: Integers | None = None) -> Looks:
         """What was read. ``rank`` renumbers rows: row ``r`` is called ``rank[r]``."""
@@ -93,6 +103,8 @@ class LookReader:
             difference=np.array(self._difference, np.uint64),
             cosine=np.array(self._cosine, np.uint64),
             has_cosine=np.frombuffer(bytes(self._has_cosine), np.bool_),
+            detail=np.array(self._detail, np.uint64).reshape(-1, DETAIL_WORDS),
+            has_detail=np.frombuffer(bytes(self._has_detail), np.bool_),
         )
 
 
@@ -102,12 +114,14 @@ def _by_name(known: Mapping[str, int]) -> Integers:
     return np.array([places[name] for name in known], np.int64)
 
 
-def _hash_bits(image_id: str, digits: str) -> tuple[int, int | None]:
-    """Difference and cosine hash of 16 (difference only) or 32 digits."""
+def _hash_bits(image_id: str, digits: str) -> tuple[int, int | None, tuple[int, ...]]:
+    """Difference, cosine (from 32 digits on) and detail hash (96 digits)."""
     if not _HASH.fullmatch(digits):
-        msg = f"{image_id}: perceptual_hash is {digits!r}, expected 16 (difference) or 32 (difference, cosine) hexadecimal digits"
+        expected = "expected 16 (difference), 32 (and cosine) or 96 (and detail) hexadecimal digits"
+        msg = f"{image_id}: perceptual_hash is {digits!r}, {expected}"
         raise InputError(msg)
-    return int(digits[:16], 16), int(digits[16:], 16) if digits[16:] else None
+    words = [int(digits[start : start + 16], 16) for start in range(0, len(digits), 16)]
+    return words[0], words[1] if len(words) > 1 else None, tuple(words[2:])
 
 
 def find_near_duplicates(looks: Looks, distance: int, largest_cluster: int) -> NearDuplicates:
@@ -140,7 +154,7 @@ def near_places(looks: Looks, distance: int) -> tuple[Integers, Integers, Intege
         nothing = np.zeros(0, np.int64)
         return nothing, nothing, nothing
     same = np.ones(len(looks.rows), bool)
-    for column in (looks.families, looks.difference, looks.cosine, looks.has_cosine):
+    for column in (looks.families, looks.difference, looks.cosine, looks.has_cosine, *looks.detail.T, looks.has_detail):
         same[1:] &= column[1:] == column[:-1]
     same[:1] = False
     followers, leaders = np.flatnonzero(same), np.flatnonzero(~same)
@@ -151,7 +165,9 @@ def near_places(looks: Looks, distance: int) -> tuple[Integers, Integers, Intege
 
         def agree(one: Integers, other: Integers, some: Looks = some) -> NDArray[np.bool_]:
             near = hamming(some.cosine[one], some.cosine[other]) <= COSINE_DISTANCE
-            return np.asarray(near | ~(some.has_cosine[one] & some.has_cosine[other]), bool)
+            near |= ~(some.has_cosine[one] & some.has_cosine[other])
+            alike = hamming(some.detail[one], some.detail[other]).sum(axis=-1) <= DETAIL_DISTANCE
+            return np.asarray(near & (alike | ~(some.has_detail[one] & some.has_detail[other])), bool)
 
         found.append(members[near_pairs(some.difference, distance, confirm=agree)])
     first, second = np.concatenate(found).T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -58,6 +59,7 @@ class SplitSettings(Settings):
         description="Honour the sets' own splits: of sets that bring a test part (`complete`), `always`, or `never`. "
         "Official test stays test, official training is divided into training and validation.",
     )
+    earlier: Path | None = Field(default=None, description="Manifest of an earlier version of the set: nobody in it moves to another part.")
     hold_out: tuple[str, ...] = Field(default=(), description="Data sets that are test as a whole.")
 
     @model_validator(mode="after")

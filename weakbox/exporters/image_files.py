@@ -13,6 +13,7 @@ import numpy as np
 
 from weakbox.exporters.preparing import ledger_entry
 from weakbox.imaging.image_conversion import ConversionSettings, ConvertedImage, ImageSource, MaskSource, MovedBox, MovedMask, convert_image
+from weakbox.imaging.perceptual_hash import ImageHash
 from weakbox.imaging.png_encoding import encode_png
 from weakbox.imaging.projection import read_projection
 from weakbox.records.artifact import Artifact
@@ -148,7 +149,7 @@ class ImageWriter:
             sha256=made.sha256,
             source_sha256=file_sha256(Path(made.source)),
             pixel_sha256=made.hash.content_sha256,
-            perceptual_hash=f"{made.hash.difference:016x}{made.hash.cosine:016x}" if made.hash.has_detail else None,
+            perceptual_hash=perceptual_digits(made.hash),
             group_ids=case.origin.group_ids,
             identifiers=_identifiers(case, series, made),
             attributes={name: value for name, value in stated.items() if name not in _OF_ROW},
@@ -180,6 +181,11 @@ class ImageWriter:
 
     def _relative(self, path: str) -> str:
         return Path(path).relative_to(self.folder).as_posix()
+
+
+def perceptual_digits(found: ImageHash) -> str | None:
+    """Difference, cosine and detail hash as digits; None for a picture too plain."""
+    return f"{found.difference:016x}{found.cosine:016x}{found.detail}" if found.has_detail else None
 
 
 def file_sha256(path: Path) -> str:

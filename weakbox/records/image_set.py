@@ -90,7 +90,7 @@ class ImageRow:
     pixel_sha256: str | None = None
     """Of the decoded source pixels: finds one image in two containers."""
     perceptual_hash: str | None = None
-    """32 hexadecimal digits: difference hash, cosine hash; None where the image is too plain for one to mean anything."""
+    """96 hexadecimal digits: difference, cosine and detail hash; None where the image is too plain for them to mean anything."""
     group_ids: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     group: str | None = None
