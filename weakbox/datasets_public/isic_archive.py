@@ -243,7 +243,7 @@ DATASET = PublicDataset(
             signature=("metadata", "images"),
             parts=(Part(name="metadata", pattern="**/*_metadata_20??-??-??.csv"), _IMAGES),
         ),
-        Layout(name="collected", signature=("metadata", "images"), parts=(Part(name="metadata", pattern="series.csv"), _IMAGES)),
+        Layout(name="collected", signature=("metadata", "images"), parts=(Part(name="metadata", pattern="**/series.csv"), _IMAGES)),
         Layout(name="api", signature=("records", "images"), parts=(Part(name="records", pattern="**/ISIC_*.json"), _IMAGES)),
         Layout(
             name="descriptions",
