@@ -30,6 +30,7 @@ DESCRIBED = (
 GIVE_AWAY = ("dataset", "manufacturer", "view", "laterality", "site", "sex", "age_group", "size_group", "licence")
 """Facts that should say nothing of the class, or a model may learn them instead of the disease."""
 AGE_EDGES = (0, 30, 40, 50, 60, 70, 80, 200)
+AGE_NAMES = ("under 30", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and more")
 STRONG_ASSOCIATION = 0.3
 """Cramer's V from which an association is called strong here (Cohen's medium effect for one degree of freedom)."""
 FEWEST_ROWS = 30
@@ -38,7 +39,8 @@ FEWEST_ROWS = 30
 def frame_of(rows: Iterable[ImageRow]) -> pd.DataFrame:
     """One row an image, with what is described; ``None`` where not stated."""
     frame = pd.DataFrame([_cells(row) for row in rows], columns=_COLUMNS)
-    frame["age_group"] = pd.cut(frame["age_years"].astype(float), AGE_EDGES, right=False).astype("string")
+    frame["age_group"] = pd.cut(frame["age_years"].astype(float), AGE_EDGES, right=False, labels=AGE_NAMES).astype("string")
+    frame["label_source"] = frame["label_source"].replace("not_stated", None)
     pixels = frame["columns"].astype(float) * frame["rows"].astype(float)
     frame["size_group"] = np.floor(np.log2(pixels)).astype("Int64").astype("string")
     return frame
@@ -114,7 +116,7 @@ class SetDescription:
     missing: Mapping[str, Mapping[str, float]]
     """Data set -> field -> share of images without it."""
     associations: Mapping[str, float]
-    """Fact -> Cramer's V (bias-corrected, 0..1) with the class, over images that have both."""
+    """``<organ>: <fact>`` -> Cramer's V (bias-corrected, 0..1) with the class, over the organ's images that have both."""
     conflicts: int
     """Images whose copies or rows disagree about the class."""
 
@@ -160,7 +162,11 @@ def _missing(part: pd.DataFrame) -> dict[str, float]:
 
 
 def _associations(labelled: pd.DataFrame) -> dict[str, float]:
-    found = {name: cramers_v(labelled[name], labelled["label"]) for name in GIVE_AWAY}
+    found = {
+        f"{organ}: {name.replace('_', ' ')}": cramers_v(part[name], part["label"])
+        for organ, part in labelled.groupby("organ", sort=True)
+        for name in GIVE_AWAY
+    }
     return {name: round(value, 3) for name, value in found.items() if value is not None}
 
 
