@@ -81,9 +81,9 @@ def test_what_is_not_stated_is_shown_by_dataset(rows: list[ImageRow]) -> None:
 
 def test_a_class_that_comes_from_one_dataset_only_is_warned_of(rows: list[ImageRow]) -> None:
     found = describe(frame_of(rows), 1)
-    assert found.associations["dataset"] > 0.95
-    assert found.associations["laterality"] < 0.3
-    assert any(line.startswith("dataset gives the class away") for line in warnings_of(found))
+    assert found.associations["breast: dataset"] > 0.95
+    assert found.associations["breast: laterality"] < 0.3
+    assert any(line.startswith("breast: dataset gives the class away") for line in warnings_of(found))
 
 
 def test_a_part_without_a_class_is_warned_of(rows: list[ImageRow]) -> None:

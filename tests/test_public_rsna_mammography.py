@@ -139,7 +139,7 @@ def test_numbers_written_as_floats_and_empty_cells_are_read(tmp_path: Path) -> N
     (case,) = reading.cases
     assert (case.labels[0].diagnosis, case.labels[0].birads, case.study.patient_age_years) == ("malignant", "2", 61.0)
     assert case.study.series[0].attributes == {
-        "laterality": "left", "view": "CC", "implant": False, "site": "1", "machine": "49", "columns": 30, "rows": 40,
+        "laterality": "left", "view": "CC", "implant": False, "centre": "1", "machine": "49", "columns": 30, "rows": 40,
     }  # fmt: skip
     assert not reading.reasons
 

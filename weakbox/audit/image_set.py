@@ -194,9 +194,7 @@ def warnings_of(description: SetDescription) -> tuple[str, ...]:
     lines = []
     for fact, value in sorted(description.associations.items(), key=lambda pair: -pair[1]):
         if value >= STRONG_ASSOCIATION:
-            lines.append(
-                f"{fact.replace('_', ' ')} gives the class away (Cramer's V {value:.2f}): a model may learn it instead of the disease"
-            )
+            lines.append(f"{fact} gives the class away (Cramer's V {value:.2f}): a model may learn it instead of the disease")
     without = description.splits
     for name in ("train", "validation", "test"):
         absent = sorted({cls for table in without.values() for cls in table} - set(without.get(name, {})) - {NOT_STATED})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from weakbox.audit.drawing import ACCENT, INK, MUTED, PALETTE, new_figure, save_figure
-from weakbox.audit.image_set import DESCRIBED, NOT_STATED, SetDescription
+from weakbox.audit.image_set import AGE_NAMES, DESCRIBED, NOT_STATED, SetDescription
 from weakbox.records.image_set import ImageRow
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ CLASS_COLOURS = {
     "normal": "#94a3b8",
     "benign": "#60a5fa",
     "malignant": "#dc2626",
-    "no_csPCa": "#60a5fa",
-    "csPCa": "#dc2626",
+    "no_csPCa": "#2dd4bf",
+    "csPCa": "#ea580c",
     NOT_STATED: "#e2e8f0",
 }
 PARTS = ("train", "validation", "test")
@@ -141,13 +141,20 @@ def facts(table: Mapping[str, Mapping[str, int]]) -> Figure | None:
     figure = new_figure(7.6, 2.4 * ((len(shown) + 2) // 3))
     for place, (name, counts) in enumerate(shown.items(), 1):
         axes = figure.add_subplot((len(shown) + 2) // 3, 3, place)
-        ranked = sorted(counts.items(), key=lambda pair: (pair[0] == NOT_STATED, -pair[1], pair[0]))[:8]
+        ranked = _in_order(name, counts)[:8]
         colours = [CLASS_COLOURS[NOT_STATED] if value == NOT_STATED else ACCENT for value, _ in ranked]
         axes.barh([value for value, _ in ranked], [count for _, count in ranked], color=colours)
         axes.invert_yaxis()
         _finish(axes, name.replace("_", " "), "")
     figure.tight_layout()
     return figure
+
+
+def _in_order(fact: str, counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Most frequent first, ages by age; not stated last."""
+    ages_first = AGE_NAMES if fact == "age_group" else ()
+    rank = {name: place for place, name in enumerate(ages_first)}
+    return sorted(counts.items(), key=lambda pair: (pair[0] == NOT_STATED, rank.get(pair[0], 0), -pair[1], pair[0]))
 
 
 def image_sizes(frame: pd.DataFrame) -> Figure | None:
@@ -225,7 +232,7 @@ def associations(values: Mapping[str, float]) -> Figure | None:
     figure = new_figure(6.2, 1.2 + 0.28 * len(values))
     axes = figure.add_subplot()
     ranked = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
-    axes.barh([name.replace("_", " ") for name, _ in ranked], [value for _, value in ranked], color=ACCENT)
+    axes.barh([name for name, _ in ranked], [value for _, value in ranked], color=ACCENT)
     axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from weakbox.datasets_public.cases import case_key, image_key, image_series, origin_of, patient_key, public_case
 from weakbox.datasets_public.dataset import Access, Completed, DatasetCard, Layout, Located, Part, PublicDataset
 from weakbox.datasets_public.image_checks import complete_images, pixel_box
-from weakbox.datasets_public.row_values import TableValues
+from weakbox.datasets_public.row_values import TableValues, years
 from weakbox.imaging.outlines import box_of_pixels
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
@@ -313,7 +313,7 @@ def _read_values(table: Path, row: Row, mammogram: Mammogram, code: str | None) 
     values = TableValues(table)
     if (density := values.value(row, "density", density_of)) is not None:
         mammogram.values.setdefault("breast_density", density)
-    if (age := values.value(row, "age", float)) is not None:
+    if (age := values.value(row, "age", years)) is not None:
         mammogram.ages.add(age)
     yield from values.ledger
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from weakbox.datasets_public.dataset import DatasetCard, Located, PublicDataset
-from weakbox.records.case import LedgerEntry
+from weakbox.datasets_public.dataset import Completed, DatasetCard, Located, PublicDataset
+from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import InputError
 from weakbox.records.imaging import ImagingStudy, Instance, Series, SeriesRole
 from weakbox.records.label import CuratedCase, Origin, Tier, WeakLabel
@@ -134,7 +135,7 @@ def read_cases(dataset: PublicDataset, located: Located) -> Iterator[CuratedCase
     """
     seen: set[str] = set()
     reasons: Counter[str] = Counter()
-    for item in dataset.read(located):
+    for item in chain(_not_read(located), dataset.read(located)):
         if isinstance(item, LedgerEntry):
             reasons[item.reason] += 1
         elif item.case_id in seen:
@@ -147,3 +148,21 @@ def read_cases(dataset: PublicDataset, located: Located) -> Iterator[CuratedCase
         name = f"{dataset.card.title} ({located.layout})"
         msg = f"{located.folder}: {name}: not one case could be read ({why}); docs/datasets.md shows the layout"
         raise InputError(msg)
+
+
+def _not_read(located: Located) -> Iterator[LedgerEntry]:
+    for path in located.unreadable:
+        yield dropped("folder", str(path), "unreadable_folder", "it cannot be listed; check its rights")
+    for path in located.copies:
+        yield dropped("folder", str(path), "other_copy", f"the set is read from {located.folder}; name one root to choose")
+
+
+def completed(dataset: PublicDataset, case: CuratedCase) -> Completed:
+    """The case with what its files say. One that ends here has a dropped row of kind ``case``, whatever was said of its files."""
+    if dataset.complete is None:
+        return case, ()
+    finished, entries = dataset.complete(case)
+    is_said = any(entry.kind == "case" and entry.outcome is Outcome.DROPPED for entry in entries)
+    if finished is None and not is_said:
+        entries = (*entries, dropped("case", case.case_id, "no_image", "none of its files could be used", case.patient_id))
+    return finished, entries

@@ -18,6 +18,7 @@ from weakbox.datasets_public.cbis_ddsm_masks import ROI_FILES, complete_case
 from weakbox.datasets_public.dataset import Access, CollectionSource, DatasetCard, Layout, ListedSeries, Located, Part, PublicDataset
 from weakbox.datasets_public.ddsm_words import Pathology, findings_of, kind_of, pathology_of, stated, subtlety_of
 from weakbox.datasets_public.locating import Listing
+from weakbox.datasets_public.row_values import whole_number
 from weakbox.records.case import LedgerEntry
 from weakbox.records.imaging import Series
 from weakbox.records.label import CuratedCase, Evidence, LesionStatus, Tier, WeakLabel
@@ -223,7 +224,7 @@ def _subject(row: Row, table: str) -> tuple[Subject | None, str]:
     patient = (row.text("patient_id") or "").upper()
     try:
         side, view = laterality_of(row.raw("side")).upper(), view_of(row.raw("view"))
-        number = int(float(row.raw("abnormality")))
+        number = whole_number(row.raw("abnormality"))
     except ValueError:
         return None, "unknown_value"
     if not patient:

@@ -14,7 +14,7 @@ from weakbox.datasets_public.breast_labels import breast_label, disagreement
 from weakbox.datasets_public.cases import image_path, image_series, origin_of, public_case
 from weakbox.datasets_public.dataset import Access, CollectionSource, Completed, DatasetCard, Layout, Located, Part, PublicDataset
 from weakbox.datasets_public.mammogram_headers import MammogramHeader, header_attributes, read_mammogram_header
-from weakbox.datasets_public.row_values import TableValues, snake_case, stated, whole_number
+from weakbox.datasets_public.row_values import TableValues, snake_case, stated, whole_number, years
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.imaging import Series
@@ -143,7 +143,7 @@ def _take_row(row: Row, values: TableValues, patients: dict[str, list[_Breast]])
         diagnosis=diagnosis,
         finding_types=values.value(row, "abnormality", _types_of) or (),
         subtype=stated(row, "subtype"),
-        age=values.value(row, "age", float),
+        age=values.value(row, "age", years),
     )
     patients.setdefault(patient, []).append(breast)
 

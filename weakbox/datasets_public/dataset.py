@@ -100,6 +100,10 @@ class Located:
     files: Mapping[str, tuple[Path, ...]]
     missing: tuple[str, ...] = ()
     """Required parts that are not there: the set is partial."""
+    unreadable: tuple[Path, ...] = ()
+    """Folders of the set that could not be listed."""
+    copies: tuple[Path, ...] = ()
+    """Other folders where the set lies too; they are not read."""
 
     def one(self, part: str) -> Path | None:
         """The only (or first) file of a part; None where it is absent."""

@@ -344,7 +344,7 @@ def _with_box(label: WeakLabel, reference: Series, grid: Grid, headers: list[Hea
     if low[0] > high[0] or low[1] > high[1]:
         ledger.append(flagged("lesion", label.label_id, "outside_image", "the box lies beyond the image; the label keeps none"))
         return without_box(label, "outside_image")
-    if (last_column, last_row) != (high[0] + 1, high[1] + 1):
+    if (first_column, first_row, last_column, last_row) != (low[0] + 1, low[1] + 1, high[0] + 1, high[1] + 1):
         ledger.append(flagged("lesion", label.label_id, "box_cut", "the box reached over the edge and was cut to the image"))
     return replace(label, box=voxel_box(low, high, grid, reference.key))
 

@@ -13,14 +13,21 @@ from pathlib import Path
 from weakbox.datasets_public.dataset import Layout, Located, Part, PublicDataset
 
 HIDDEN = re.compile(r"^(?:\.|__MACOSX$|\$RECYCLE\.BIN$)")
+LINKS_DEEP = 4
+"""Links to folders that are followed inside one another: folders that link to each other would be walked without end."""
 
 
 class Listing:
-    """The files below a folder, by their path with ``/``; the disk is read once, whatever is asked."""
+    """The files below a folder, by their path with ``/``; the disk is read once, whatever is asked.
 
-    def __init__(self, folder: Path, paths: Sequence[str] | None = None) -> None:
+    ``unreadable`` are folders below (or ``""``, this one) that could not be listed: what lies there is not known.
+    """
+
+    def __init__(self, folder: Path, paths: Sequence[str] | None = None, unreadable: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.paths = tuple(sorted(_walk(folder, ""))) if paths is None else tuple(paths)
+        denied = list(unreadable)
+        self.paths = tuple(sorted(_walk(folder, "", (os.path.realpath(folder),), denied))) if paths is None else tuple(paths)
+        self.unreadable = tuple(sorted(denied))
         self._by_ending: dict[str, list[str]] = defaultdict(list)
         for path in self.paths:
             name = path.rpartition("/")[2].casefold()
@@ -40,7 +47,8 @@ class Listing:
         """The part of the listing in one subfolder."""
         start = bisect_left(self.paths, f"{name}/")
         stop = bisect_left(self.paths, f"{name}0")  # "0" follows "/" in the order of characters
-        return Listing(self.folder / name, [path[len(name) + 1 :] for path in self.paths[start:stop]])
+        denied = [path[len(name) + 1 :] for path in self.unreadable if path == name or path.startswith(f"{name}/")]
+        return Listing(self.folder / name, [path[len(name) + 1 :] for path in self.paths[start:stop]], denied)
 
     @property
     def subfolders(self) -> tuple[str, ...]:
@@ -62,15 +70,36 @@ class Listing:
 _WILD = re.compile(r"[*?{}]")
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
+def _walk(folder: Path, prefix: str, entered: tuple[str, ...], denied: list[str]) -> Iterator[str]:
+    """Files below; ``entered`` are the real places of the root and of the links that led here."""
+    try:
+        entries = os.scandir(folder)
+    except PermissionError:
+        denied.append(prefix.rstrip("/"))
+        return
+    with entries:
         for entry in entries:
             if HIDDEN.match(entry.name):
                 continue
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-            else:
+            if not _is_folder(entry):
                 yield prefix + entry.name
+            elif not entry.is_symlink():
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", entered, denied)
+            elif not _leads_back(target := os.path.realpath(entry.path), folder, entered):
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*entered, target), denied)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: like one to nowhere, a file that cannot be read
+        return False
+
+
+def _leads_back(target: str, folder: Path, entered: tuple[str, ...]) -> bool:
+    """Whether a link goes to a folder that is being walked already."""
+    being_walked = (*entered, os.path.realpath(folder))
+    return len(entered) > LINKS_DEEP or any(place == target or place.startswith(target.rstrip("/") + "/") for place in being_walked)
 
 
 @cache
@@ -117,6 +146,7 @@ def _located(dataset: PublicDataset, layout: Layout, files: Listing) -> Located:
         layout=layout.name,
         files=found,
         missing=tuple(_missing(layout.parts, found)),
+        unreadable=tuple(files.folder / path for path in files.unreadable),
     )
 
 

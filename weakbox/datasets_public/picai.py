@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from weakbox.datasets_public.dataset import (
 )
 from weakbox.datasets_public.mr_lesions import CONFIDENCE, Reference, from_extent, mask_file, mask_parts, reference_of
 from weakbox.datasets_public.mr_studies import with_grids, with_volumes
+from weakbox.datasets_public.row_values import identifier
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.imaging import Purpose, Series
@@ -155,7 +156,7 @@ def read(located: Located) -> Iterator[CuratedCase | LedgerEntry]:
         if isinstance(row, LedgerEntry):
             yield row
             continue
-        study = f"{row.raw('patient_id').strip()}_{row.raw('study_id').strip()}"
+        study = f"{_patient(row)}_{identifier(row.raw('study_id'))}"
         if study in rows:
             yield dropped("case", f"{table.name}:{row.number}", "repeated_case", "a row of that study came before")
             continue
@@ -208,7 +209,7 @@ def _read_row(
     names: Names,
 ) -> Iterator[CuratedCase | LedgerEntry]:
     place = f"{table.name}:{row.number}"
-    patient = row.raw("patient_id").strip()
+    patient = _patient(row)
     if Purpose.T2W not in volumes:
         yield dropped("case", study, "row_without_images", "no T2 volume of that study", patient_key(CARD.name, patient))
         return
@@ -229,8 +230,9 @@ def _read_row(
 def _row_remarks(
     row: Row, study: str, place: str, volumes: Mapping[Purpose, Path], conflicts: Sequence[str], *, has_mask: bool
 ) -> Iterator[LedgerEntry]:
-    patient = patient_key(CARD.name, row.raw("patient_id").strip())
+    patient = patient_key(CARD.name, _patient(row))
     yield from (flagged("case", place, conflict, "", patient) for conflict in conflicts)
+    yield from (flagged("case", place, "unexpected_value", name, patient) for name in READ_AS if _fact(row, name)[1])
     missing = [purpose.value for purpose in PURPOSES.values() if purpose not in volumes]
     if missing:
         yield flagged("case", study, "images_missing", ", ".join(missing), patient)
@@ -244,7 +246,7 @@ def _row_remarks(
 def cells(row: Row, name: str) -> tuple[str, ...]:
     """A list of the marksheet: separated by commas, ``N/A`` where one is not given; empty where the cell is."""
     text = row.text(name)
-    return tuple(part.strip() for part in text.split(",")) if text else ()
+    return tuple(identifier(part) for part in text.split(",")) if text else ()
 
 
 def _case(
@@ -263,7 +265,7 @@ def _case(
     labels = [_pending_label(place, row, study, mask, grade)] if is_significant else []
     case = public_case(
         CARD,
-        patient=row.raw("patient_id").strip(),
+        patient=_patient(row),
         study=study,
         series=[],
         labels=labels,
@@ -282,30 +284,53 @@ def _case(
 
 def _with_site(case: CuratedCase, row: Row, volumes: Mapping[Purpose, Path]) -> tuple[Series, ...]:
     fold = next((match[1] for part in reversed(volumes[Purpose.T2W].parts) if (match := FOLD.search(part))), None)
-    stated = {"site": row.text("center"), "fold": fold}
+    stated = {"centre": row.text("center"), "fold": fold}
     attributes = {name: value for name, value in stated.items() if value is not None}
     return tuple(replace(series, attributes=attributes) for series in case.study.series)
 
 
-def _number(row: Row, name: str) -> float | None:
+def _patient(row: Row) -> str:
+    return identifier(row.raw("patient_id"))
+
+
+def _read_number(text: str | None) -> float | None:
+    return read_number(text, minimum=0)
+
+
+def _read_day(text: str | None) -> date | None:
+    return read_date(text, ("ISO",))
+
+
+READ_AS: Mapping[str, Callable[[str | None], float | date | None]] = {
+    **dict.fromkeys(("psa_ng_ml", "psa_density", "prostate_volume_ml", "age"), _read_number),
+    "mri_date": _read_day,
+}
+"""Facts without which a row is still of use."""
+
+
+def _fact(row: Row, name: str) -> tuple[float | date | None, bool]:
+    """The value, and whether something stands there that cannot be read."""
     try:
-        return read_number(row.text(name), minimum=0)
+        return READ_AS[name](row.text(name)), False
     except FieldError:
-        return None
+        return None, True
+
+
+def _number(row: Row, name: str) -> float | None:
+    value, _ = _fact(row, name)
+    return value if isinstance(value, float) else None
 
 
 def _day(row: Row) -> date | None:
-    try:
-        return read_date(row.text("mri_date"), ("ISO",))
-    except FieldError:
-        return None
+    value, _ = _fact(row, "mri_date")
+    return value if isinstance(value, date) else None
 
 
 def _origin(row: Row, study: str, names: Names) -> Origin:
     own = names.get(study, ())
     origin = origin_of(
         CARD,
-        patient=row.raw("patient_id").strip(),
+        patient=_patient(row),
         identifiers=[f"picai:{study}", *(f"prostatex:{name}" for name in own)],
     )
     patients = {f"patient:{patient_key('prostatex', name.partition('_')[0])}" for name in own}

@@ -20,6 +20,7 @@ from weakbox.datasets_public.dataset import (
 )
 from weakbox.datasets_public.mr_lesions import CONFIDENCE, Reference, from_extent, mask_file, mask_parts, reference_of
 from weakbox.datasets_public.mr_studies import with_grids, with_volumes
+from weakbox.datasets_public.row_values import identifier
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.imaging import Purpose
@@ -132,13 +133,13 @@ def _volumes(item: CuratedCase | LedgerEntry) -> list[Path]:
 
 def _path(table: Path, row: Row, name: str) -> Path | None:
     text = row.text(name)
-    return None if text is None else (table.parent / text.replace("\\", "/")).resolve()
+    return None if text is None or "\0" in text else (table.parent / text.replace("\\", "/")).resolve()
 
 
 def _read_row(table: Path, row: Row, split: str, there: set[Path]) -> CuratedCase | LedgerEntry:
     place = f"{table.name}:{row.number}"
-    number, t2 = row.text("study"), _path(table, row, "t2")
-    if number is None or t2 is None:
+    number, t2 = identifier(row.text("study")), _path(table, row, "t2")
+    if not number or t2 is None:
         return dropped("case", place, "incomplete_row", "no ID or no t2")
     study = number.zfill(3)
     if t2 not in there:

@@ -60,7 +60,7 @@ def t2_corners(path: Path) -> dict[Place, tuple[Point, ...]]:
         matrix, position, index = (_floats(row.raw(name)) for name in ("matrix", "position", "index"))
         shape = _floats(row.raw("shape").replace("x", " "))[:3]
         if (len(matrix), len(position), len(index), len(shape)) == (16, 3, 3, 3) and all(map(_is_inside, index, shape)):
-            found[place_of(row.raw("patient_id").strip(), row.text("finding"), position)].add((matrix[3], matrix[7], matrix[11]))
+            found[place_of(row.raw("patient_id").strip(), identifier(row.text("finding")) or None, position)].add((matrix[3], matrix[7], matrix[11]))
     return {key: tuple(sorted(corners)) for key, corners in found.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,38 @@ def whole_number(text: str) -> int:
         msg = f"expected a whole number, got {text!r}"
         raise ValueError(msg)
     return int(number)
+
+
+_FRACTION = re.compile(r"\.0+$")
+
+
+def identifier(text: str | None) -> str:
+    """An identifier, also one that a spreadsheet made a number; empty where there is none.
+
+    >>> identifier(" 10117.0"), identifier("1.2.840.10"), identifier(None)
+    ('10117', '1.2.840.10', '')
+    """
+    plain = (text or "").strip()
+    return _FRACTION.sub("", plain) if plain.count(".") == 1 else plain
+
+
+OLDEST_YEARS = 120
+
+
+def years(text: str) -> float:
+    """An age in years, also as DICOM writes it (``053Y``).
+
+    Raises:
+        ValueError: no age of a person.
+
+    >>> years("61"), years("053Y")
+    (61.0, 53.0)
+    """
+    number = float(text.strip().removesuffix("Y").removesuffix("y"))
+    if not 0 <= number <= OLDEST_YEARS:
+        msg = f"expected years from 0 to {OLDEST_YEARS}, got {text!r}"
+        raise ValueError(msg)
+    return number
 
 
 def yes_or_no(text: str) -> bool:

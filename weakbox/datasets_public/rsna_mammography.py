@@ -13,7 +13,7 @@ from weakbox.datasets_public.breast_labels import breast_label, disagreement
 from weakbox.datasets_public.cases import image_series, origin_of, public_case
 from weakbox.datasets_public.dataset import Access, CollectionSource, DatasetCard, Layout, Located, Part, PublicDataset
 from weakbox.datasets_public.image_checks import complete_images
-from weakbox.datasets_public.row_values import TableValues, stated, yes_or_no
+from weakbox.datasets_public.row_values import TableValues, stated, years, yes_or_no
 from weakbox.records.case import LedgerEntry
 from weakbox.records.imaging import Series
 from weakbox.records.label import CuratedCase, LesionStatus, Tier, WeakLabel
@@ -157,7 +157,7 @@ def _image(key: tuple[str, str], row: Row, values: TableValues, path: Path) -> _
         "view": values.value(row, "view", view_of),
         "breast_density": values.value(row, "density", density_of),
         "implant": values.value(row, "implant", yes_or_no),
-        "site": stated(row, "site_id"),
+        "centre": stated(row, "site_id"),
         "machine": stated(row, "machine_id"),
     }
     return _Image(row=row, table=values, patient=key[0], image=key[1], side=side, path=path, attributes=attributes)
@@ -168,7 +168,7 @@ def _case(patient: str, images: list[_Image], part: str) -> Iterator[CuratedCase
     remarks: list[LedgerEntry] = []
     start = len(images[0].table.ledger)
     labels = list(_breasts(study, images, remarks)) if part == TRAIN else []
-    ages = [age for image in images if (age := image.table.value(image.row, "age", float)) is not None]
+    ages = [age for image in images if (age := image.table.value(image.row, "age", years)) is not None]
     yield from remarks
     yield from images[0].table.ledger[start:]
     yield public_case(

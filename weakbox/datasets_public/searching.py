@@ -20,7 +20,7 @@ from weakbox.runtime.plugins import load_plugin, plugin_names
 
 VARIABLE = "WEAKBOX_DATA"
 USUAL_PLACES = ("data", "datasets", "~/data", "~/datasets", "~/Downloads", "/data", "/datasets", "/mnt/data", "/kaggle/input")
-DEPTH = 3
+DEPTH = 8
 """Folders below a root in which a set is looked for."""
 
 
@@ -156,6 +156,8 @@ def take_stock(located: Located) -> Holding:
             classes.update(_classes(item))
     except InputError as unusable:
         error = str(unusable)
+    except PermissionError as denied:
+        error = f"{denied.filename}: cannot be read; check its rights"
     return Holding(
         dataset=located.dataset,
         folder=located.folder,

@@ -13,7 +13,7 @@ from pathlib import Path
 from weakbox.datasets_public.breast_labels import SCOPE, stated_only
 from weakbox.datasets_public.cases import case_key, origin_of, public_case
 from weakbox.datasets_public.dataset import Access, CollectionSource, Completed, DatasetCard, Layout, Located, Part, PublicDataset
-from weakbox.datasets_public.row_values import TableValues, snake_case, stated
+from weakbox.datasets_public.row_values import TableValues, snake_case, stated, years
 from weakbox.datasets_public.volume_series import headers_by_series, series_of
 from weakbox.imaging.slice_geometry import UNUSABLE
 from weakbox.records.case import LedgerEntry
@@ -163,7 +163,7 @@ def _studies(paths: Iterable[Path], folder: Path) -> list[_Study]:
 def _case(study: _Study, row: Row, values: TableValues) -> Iterator[CuratedCase | LedgerEntry]:
     name = study.name if study.name == study.patient else f"{study.patient}/{study.name}"
     start = len(values.ledger)
-    age, site = values.value(row, "age", float), values.value(row, "site", _side_of)
+    age, site = values.value(row, "age", years), values.value(row, "site", _side_of)
     sex = {"female": "F", "male": "M"}.get((stated(row, "sex") or "").casefold())
     yield from values.ledger[start:]
     yield public_case(

@@ -5,6 +5,7 @@ Columns: first line of ``finding_annotations.csv`` and the files' description on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -14,7 +15,7 @@ from weakbox.datasets_public.breast_labels import breast_label, disagreement
 from weakbox.datasets_public.cases import case_key, image_key, image_path, image_series, origin_of, public_case
 from weakbox.datasets_public.dataset import Access, CollectionSource, Completed, DatasetCard, Layout, Located, Part, PublicDataset
 from weakbox.datasets_public.image_checks import complete_images, image_size, without_box
-from weakbox.datasets_public.row_values import TableValues, snake_case, stated, whole_number, words_of
+from weakbox.datasets_public.row_values import TableValues, snake_case, stated, whole_number, words_of, years
 from weakbox.records.case import LedgerEntry
 from weakbox.records.errors import InputError
 from weakbox.records.imaging import Series
@@ -206,15 +207,10 @@ def _ages(path: Path | None) -> tuple[dict[str, float], list[LedgerEntry]]:
         if isinstance(row, LedgerEntry):
             values.ledger.append(row)
             continue
-        age = values.value(row, "age", _years)
+        age = values.value(row, "age", years)
         if age is not None:
             ages[row.raw("image_id").strip()] = age
     return ages, values.ledger
-
-
-def _years(text: str) -> float:
-    """``053Y`` or ``53``."""
-    return float(text.removesuffix("Y").removesuffix("y"))
 
 
 def _files_by_name(paths: tuple[Path, ...]) -> dict[str, Path]:
@@ -290,15 +286,25 @@ def _breasts(study: str, images: list[_Image], remarks: list[LedgerEntry]) -> It
 
 def _findings(image: _Image, remarks: list[LedgerEntry]) -> Iterator[WeakLabel]:
     seen: set[tuple[str, ...]] = set()
+    birads: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for values, row in image.findings:
-        cells = tuple(row.raw(name).strip() for name in ("finding_categories", "finding_birads", "xmin", "ymin", "xmax", "ymax"))
+        cells = tuple(row.raw(name).strip() for name in ("finding_categories", "finding_birads", *_CORNERS))
         if cells in seen:
             remarks.append(dropped("row", values.item(row), "repeated_row", "the same finding of the same image came before", image.study))
             continue
         seen.add(cells)
         label = _finding(image, values, row, remarks)
-        if label is not None:
-            yield label
+        if label is None:
+            continue
+        of_box = birads[cells[-len(_CORNERS) :]]
+        of_box |= {label.birads} if label.birads and label.pixel_box else set()
+        if conflicts := disagreement("finding_birads", of_box):
+            remarks.append(flagged("row", values.item(row), "conflicting_labels", f"of one box: {conflicts[0]}", image.study))
+            label = replace(label, conflicts=(*label.conflicts, *conflicts), needs_review=True)
+        yield label
+
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def _finding(image: _Image, values: TableValues, row: Row, remarks: list[LedgerEntry]) -> WeakLabel | None:
@@ -306,7 +312,7 @@ def _finding(image: _Image, values: TableValues, row: Row, remarks: list[LedgerE
     start = len(values.ledger)
     words = values.value(row, "finding_categories", words_of) or ()
     birads = values.value(row, "finding_birads", birads_of)
-    corners = [values.value(row, name, float) for name in ("xmin", "ymin", "xmax", "ymax")]
+    corners = [values.value(row, name, float) for name in _CORNERS]
     remarks += values.ledger[start:]
     types = {snake_case(word) for word in words}
     if types <= {NO_FINDING} and all(corner is None for corner in corners):

@@ -59,7 +59,7 @@ def write(folder: Path, patients: int, seed: int) -> PlantedTree:
                 path=t2.relative_to(folder).as_posix(),
                 patient_id=str(10000 + index),
                 lesions=tuple(planted(study, region, SIGNIFICANT) for region in study.regions),
-                attributes={"site": CENTERS[index % len(CENTERS)], "fold": str(index % 5)},
+                attributes={"centre": CENTERS[index % len(CENTERS)], "fold": str(index % 5)},
             )
         )
     _write_tables(folder / "picai_labels", rows, mapping)
