@@ -13,7 +13,7 @@ from weakbox.extractors.contract import to_contract
 from weakbox.extractors.rules import RulesExtractor
 
 DATA = Path(__file__).parent / "data"
-FILES = (*sorted((DATA / "reports" / "look").glob("en_breast_radiology*.yaml")), DATA / "breast_radiology_own.yaml")
+FILES = (*sorted((DATA / "reports" / "look").glob("en_breast_radiology*.yaml")), *sorted(DATA.glob("breast_radiology_own*.yaml")))
 GOLD = tuple(entry for file in FILES for entry in read_gold(file))
 EXTRACTOR = RulesExtractor()
 UNREAD = {

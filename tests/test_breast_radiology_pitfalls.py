@@ -376,3 +376,152 @@ def test_a_very_long_text_is_read_in_linear_time() -> None:
     start = time.process_time()
     read(paragraph * 800)
     assert time.process_time() - start < 12 * max(short, 0.05)
+
+
+MASS_OF_9 = {"kind": "mass", "size_mm": (9,)}
+CAUSES = [
+    # several labels at once, and labels without their noun
+    pytest.param(
+        "BREAST MRI\nLEFT BREAST\nLesion 1. Irregular mass at 1:00, 24 mm.\nLesion 2. Clumped non-mass enhancement, 38 mm.\n"
+        "Together lesions 1 and 2 span 64 mm.",
+        [{"finding_id": "1", "size_mm": (24,)}, {"finding_id": "2", "size_mm": (38,)}],
+        id="labels-span-together",
+    ),
+    pytest.param(
+        "BREAST MRI\nLeft breast\nLesion A: mass, 12 mm.\nLesion B: mass, 7 mm.\nThe total extent of A and B is 31 mm.",
+        [{"finding_id": "A", "size_mm": (12,)}, {"finding_id": "B", "size_mm": (7,)}],
+        id="total-extent",
+    ),
+    pytest.param(
+        "LEFT BREAST ULTRASOUND\nNodule 1 - 3 o'clock, N+2: 12 x 6 mm.\nNodule 2 - 5 o'clock, N+4: 7 x 6 mm.",
+        [{"finding_id": "1", "clock": 3}, {"finding_id": "2", "clock": 5}],
+        id="label-dash-clock",
+    ),
+    pytest.param(
+        "RIGHT BREAST MRI\n#1: irregular mass, 31 mm.\n#2: irregular mass, 9 mm.\nASSESSMENT: BI-RADS 6 for #1. BI-RADS 4 for #2.",
+        [{"finding_id": "1", "birads": "6"}, {"finding_id": "2", "birads": "4"}],
+        id="category-before-label",
+    ),
+    # tables set with blanks
+    pytest.param(
+        "BREAST ULTRASOUND\nFindings:\n                 Position     Size today    Previous\n"
+        "RIGHT  R1        9 o'clock    11 x 6 mm     10 x 6 mm\n       R2        12 o'clock   6 x 4 mm      9 x 4 mm\n"
+        "LEFT   L1        5:30         9 x 8 mm      5 x 4 mm\n\nR1 and R2 are stable, BI-RADS 2. L1 has grown, BI-RADS 4B.",
+        [
+            {"finding_id": "R1", "side": "right", "clock": 9, "size_mm": (11, 6), "birads": "2"},
+            {"finding_id": "R2", "side": "right", "clock": 12, "size_mm": (6, 4), "birads": "2"},
+            {"finding_id": "L1", "side": "left", "clock": 5.5, "size_mm": (9, 8), "birads": "4B"},
+        ],
+        id="side-of-the-row-above",
+    ),
+    pytest.param(
+        "RIGHT BREAST ULTRASOUND\nSite    Size (June)    Size (today)    Type\n2:00    7 x 5 mm       9 x 6 mm        oval mass",
+        [{"clock": 2, "kind": "mass"}],
+        id="two-size-columns",
+    ),
+    # counts and their members
+    pytest.param(
+        "Left breast mammogram: two oval masses, one in the lower inner quadrant, 14 mm, and one subareolar, 9 mm.",
+        [{"quadrant": "lower_inner", "size_mm": (14,)}, {"quadrant": "subareolar", "size_mm": (9,)}],
+        id="one-and-one",
+    ),
+    pytest.param(
+        "Right breast: two solid masses at 10 o'clock. The larger, 5 cm FN, measures 26 mm and the smaller, 2 cm FN, measures 9 mm.",
+        [{"distance_from_nipple_mm": 50, "size_mm": (26,)}, {"distance_from_nipple_mm": 20, "size_mm": (9,)}],
+        id="larger-and-smaller",
+    ),
+    pytest.param(
+        "Breast ultrasound: bilateral cysts, the largest on the right 15 mm at 10 o'clock and on the left 11 mm at 3 o'clock.",
+        [{"side": "right", "size_mm": (15,), "clock": 10}, {"side": "left", "size_mm": (11,), "clock": 3}],
+        id="largest-of-each-side",
+    ),
+    pytest.param(
+        "Right breast: three groups of calcifications. (1) Upper outer, 6 mm. (2) Lower outer, 15 mm. (3) Retroareolar.",
+        [{"quadrant": "upper_outer"}, {"quadrant": "lower_outer", "size_mm": (15,)}, {"quadrant": "subareolar"}],
+        id="counted-items",
+    ),
+    pytest.param(
+        "Left breast: irregular mass of 3.2 cm. Two satellite nodules measure 8 mm and 5 mm.",
+        [{"size_mm": (32,)}, {"size_mm": (8,)}, {"size_mm": (5,)}],
+        id="a-size-is-no-count",
+    ),
+    # what is no size, no finding, no category of this exam
+    pytest.param("Left breast 9 mm mass, 1 mm smaller than before.", [MASS_OF_9], id="smaller-by"),
+    pytest.param("The left breast mass has grown by 4 mm and measures 9 mm.", [MASS_OF_9], id="grown-by"),
+    pytest.param("Hypoechoic mass left breast with a halo, 9 mm whole tumour size.", [MASS_OF_9], id="tumour-size"),
+    pytest.param("Left breast 9 mm mass. Radial scar or a low grade tumour?", [MASS_OF_9], id="a-question"),
+    pytest.param("Left breast 9 mm mass. It was regarded as a cyst at the last visit.", [MASS_OF_9], id="called-before"),
+    pytest.param("Left breast 9 mm mass. Calcifications are seen within and around the mass.", [MASS_OF_9], id="within-and-around"),
+    pytest.param("Left breast 9 mm mass. Enhancement between tumour and nipple has resolved.", [MASS_OF_9], id="a-place-is-not-gone"),
+    pytest.param("The outside report described a right breast mass as BI-RADS 4. Left breast 9 mm mass.", [MASS_OF_9], id="outside-report"),
+    pytest.param("Breast ultrasound: few axillary nodes with maintained fatty hilum noted on both sides.", [], id="maintained-hilum"),
+    pytest.param("Left mammogram: the asymmetry resolves into normal tissue on spot views.", [], id="resolves-into"),
+    pytest.param("Breast MRI: scattered foci of background enhancement in both breasts.", [], id="background-foci"),
+    # sides, categories of kinds
+    pytest.param(
+        "RIGHT\n- Mammo: 6 mm group of calcifications.\n- US: normal.\nLEFT\n- Mammo: distortion.\n- US: 5 mm cyst at 10:00.",
+        [{"side": "right"}, {"side": "left", "kind": "architectural_distortion"}, {"side": "left", "kind": "cyst"}],
+        id="studies-under-a-side",
+    ),
+    pytest.param(
+        "FINDINGS: LEFT BREAST: hypoechoic lesion of 16 mm at 4 o'clock. Another lesion of 7 mm at 11 o'clock.\n"
+        "IMPRESSION: LEFT BREAST: Two well defined lesions, likely fibroadenomas - BIRADS III.",
+        [{"clock": 4, "birads": "3"}, {"clock": 11, "birads": "3"}],
+        id="a-counted-plural-scores-all",
+    ),
+    pytest.param(
+        "Breast ultrasound. Left breast: 7 mm nodule at 2 o'clock. 9 mm nodule at 4 o'clock.\n"
+        "IMPRESSION: Left 2 o'clock BI-RADS 3. Left 4 o'clock BI-RADS 4A.",
+        [{"clock": 2, "birads": "3"}, {"clock": 4, "birads": "4A"}],
+        id="a-place-is-scored",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "findings"), CAUSES)
+def test_causes_of_misreadings_stay_mended(text: str, findings: list[dict[str, Any]]) -> None:
+    check(text, {}, *findings)
+
+
+EXAMS = [
+    pytest.param(
+        "Mammogram.\nRIGHT BREAST: BIRADS V.\nNote: BIRADS 0 - needs additional evaluation; I - negative; II - benign; "
+        "III - probably benign; IV - suspicious; V - highly suggestive.",
+        {"birads": "5", "birads_right": "5"},
+        id="scale-in-roman",
+    ),
+    pytest.param(
+        "Mammogram. BI-RADS 2. (0 = incomplete, 1 = negative, 2 = benign, 3 = probably benign)",
+        {"birads": "2"},
+        id="scale-in-brackets",
+    ),
+    pytest.param("Mammogram. The category was typed in error. Density: C.", {"density": "c"}, id="typed-is-no-type-d"),
+    pytest.param("X-ray mammography. ACR Grade III parenchyma on both sides.", {"density": "c"}, id="density-in-grades"),
+    pytest.param(
+        "US LEFT BREAST\nIMPRESSION: Mass, BI-RADS 3.\nADDENDUM: The assessment should read BI-RADS 4A rather than BI-RADS 3.",
+        {"birads": "4A"},
+        id="rather-than",
+    ),
+    pytest.param("SECOND-LOOK ULTRASOUND LEFT BREAST AFTER MRI\nFindings: normal.", {"modality": "ultrasound"}, id="after-mri"),
+    pytest.param(
+        "US BREASTS\nRight breast:\n10:00 4 cm FN: mass, 8 x 4 mm. BI-RADS 3.\nLeft breast:\nNormal.\n\nBI-RADS 3",
+        {"birads": "3", "birads_left": None, "birads_right": None},
+        id="a-row-is-no-breast",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "exam"), EXAMS)
+def test_what_the_exam_states(text: str, exam: dict[str, Any]) -> None:
+    found = read(text)
+    assert {name: found.value(f"exam.{name}") for name in exam} == exam
+
+
+def test_four_digits_are_a_clock_before_a_distance_only() -> None:
+    assert [clock.value for clock in find_clocks("0930 5 cm fn; 1100 n+4")] == [9.5, 11]
+    assert find_clocks("signed 0930 on monday, 1100 patients") == []
+
+
+def test_both_breast_lesions_name_no_side() -> None:
+    assert find_sides("both breast lesions were biopsied") == []
+    assert [side.value for side in find_sides("both breasts")] == ["bilateral"]

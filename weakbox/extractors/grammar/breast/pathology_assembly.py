@@ -147,7 +147,30 @@ def with_corrected_side(reader: Reader, specimens: list[Facts], stretches: Seque
         if match is not None:
             side = Fact(value=match["side"], spans=(match.span("side"),), confidence=0.9, rule="correction", flags=("superseded",))
             specimens = [{**facts, "side": side} for facts in specimens]
+        elif stretch.role in _LATER:
+            specimens = _with_named_sides(reader, specimens, stretch)
     return specimens
+
+
+_SIDE_OF_ONE = re.compile(
+    r"(?<![\w'’])(?:(?i:specimen|part|sample|pot|container)[ ]+)?(?P<id>[A-H]|\d{1,2}|[IVX]{1,4})[ ]+"
+    r"(?i:(?:is|was|are|comes|came|should[ ]+(?:be|read)|=)[ ]+"
+    r"(?:in[ ]+fact[ ]+|actually[ ]+|now[ ]+|taken[ ]+|from[ ]+|of[ ]+|on[ ]+|the[ ]+|labell?ed[ ]+){0,4}(?P<side>left|right))\b"
+)
+
+
+def _with_named_sides(reader: Reader, specimens: list[Facts], stretch: Stretch) -> list[Facts]:
+    """The sides that an addendum gives to one specimen after the other ("A is right breast and B is left breast")."""
+    sides = {match["id"]: match for match in _SIDE_OF_ONE.finditer(reader.text, stretch.start, stretch.end)}
+    corrected = []
+    for facts in specimens:
+        match = sides.get(str(facts["specimen_id"].value)) if "specimen_id" in facts else None
+        if match is None:
+            corrected.append(facts)
+            continue
+        side = Fact(value=match["side"].lower(), spans=(match.span("side"),), confidence=0.9, rule="correction", flags=("superseded",))
+        corrected.append({**facts, "side": side})
+    return corrected
 
 
 _LATER = (Role.AMENDMENT, Role.ADDENDUM)

@@ -22,8 +22,13 @@ _SOFT_NOT_DONE = frozenset(("for", "on", "at", "after", "following", "post", "be
 _SITE_AFTER = re.compile(r"[ ]*(?:site|cavity|tract|scar|clip|marker|changes?|specimen margin|reaction|needle tract|bed)\b")
 _NOT_DONE_AFTER = re.compile(
     r"[ ]+(?:biops\w+ )?(?:of [\w ]{0,30})?(?:is |was |are |should be |may be |to be )?(?:suggested|recommended|advised"
-    r"|considered|warranted|planned|required|needed|discussed|to be|should\b)"
+    r"|considered|warranted|planned|required|needed|discussed|to be|should\b|if\b|in case\b|(?:is |as )?(?:clinically )?indicated)"
 )
+_ADVISED = re.compile(
+    r"(?:^|[\n.;:])[ \t]*(?:(?:for|next|further|our)[ ])?(?:adv(?:ice|ise[ds]?)?|plan|rec(?:ommend\w*)?|sugg(?:est\w*)?|suggestions?|step"
+    r"|mdt|mdm|management|note to clinician)\b[ \t]*[.:;,–-][^\n]*\Z|\?[ \t]*(?:[\w-]+[ \t]+){0,4}\Z"
+)
+"""What is advised or asked: "Adv : Trucut biopsy", "for MDT; ?proceed to second line VAE"."""
 _WEAK = frozenset(
     ("biopsy", "biopsies", "bx", "excision", "excisions", "resection", "cytology", "aspirate", "aspiration", "vacuum", "cores", "core")
 )
@@ -57,6 +62,7 @@ def _procedures(lower: str, start: int, end: int) -> list[Procedure]:
             or _SITE_AFTER.match(lower, hit.end)
             or _NOT_DONE_AFTER.match(lower, hit.end)
             or _is_not_done(lower[max(0, hit.start - 50) : hit.start])
+            or _ADVISED.search(lower, max(0, hit.start - 90), hit.start)
         ):
             continue
         line = max(lower.rfind("\n", max(0, hit.start - 90), hit.start), hit.start - 90)

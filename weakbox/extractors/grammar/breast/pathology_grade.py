@@ -24,6 +24,10 @@ _GRADE = re.compile(
     rf"(?:(?P<to>{_TO})(?:grade\s*)?(?P<second>{_VALUE}))?"
     r"(?:\s*(?:of|out of|/)\s*(?:3|iii)\b)?"
 )
+_REVISED = re.compile(
+    r"\bgrade\b[^.;\n]{0,60}?\b(?:revised|amended|changed|corrected|upgraded|downgraded|raised|lowered|now|should (?:be|read))"
+    rf"\s*(?:from[^.;\n]{{0,20}}?)?(?:to|as|is|=|:)?\s*(?:grade\s*)?(?P<value>{_VALUE})"
+)
 _SHORT = re.compile(
     r"\b(?P<lead>nottingham|elston(?:[- ](?:and[- ])?ellis)?|sbr|mbr|nhg|bloom[- ]richardson|gr\.?|gd\.?)\s*[:(]?\s*(?P<value>[123]|i{1,3})"
     r"(?![\d.,]\d|\w|\s*\+)"
@@ -99,6 +103,7 @@ def find_grades(text: str, lower: str, mentions: Sequence[Mention], tables: Sequ
     if "grad" in lower:
         found += [grade for match in _GRADE.finditer(lower) if (grade := _of_word(lower, match)) is not None]
         found += [_of_adjective(match) for match in _ADJECTIVE.finditer(lower)]
+        found += [_plain(match, 0, is_nottingham=True) for match in _REVISED.finditer(lower)]
     found += [_plain(match, 0, is_nottingham=True) for match in _SHORT.finditer(lower)]
     found += [_plain(match, 1) for match in _LETTER.finditer(text)]
     if "differentiated" in lower:

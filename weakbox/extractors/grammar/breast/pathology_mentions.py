@@ -231,9 +231,12 @@ def _asserted(lower: str, mention: Mention) -> Mention | None:
     if mention.histology == "phyllodes" and (_UNCERTAIN_BEFORE.search(before) or _UNCERTAIN_AFTER.match(after)):
         return None
     line = before.rpartition("\n")[2]
-    negation = _negation(line, lower[mention.start : mention.end], after)
+    words = words_of(lower, mention)
+    negation = _negation(line, words, after)
+    if negation is not None and words.startswith("high") and ("(" in negation or "," in negation):
+        negation = None  # a new clause classes the lesion: "radial scar without atypia (high-risk lesion)"
     if mention.diagnosis == "benign":
-        if words_of(lower, mention) == "negative" and _STAIN_BEFORE.search(before):
+        if words == "negative" and _STAIN_BEFORE.search(before):
             return None
         is_denied = negation is not None and not mention.is_generic and len(negation) <= _CLOSE and "," not in negation
         return None if is_denied or (mention.is_generic and _is_not_benign(before)) else mention

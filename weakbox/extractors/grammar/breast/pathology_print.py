@@ -51,10 +51,15 @@ def _goes_on(line: str, following: str) -> bool:
     words = line.rstrip(" \t")
     if words[-1] not in ".:;?!-" and len(words.lstrip()) >= _SHORTEST_PROSE and _SMALL.match(following) and _CAPITAL.search(line):
         return True
+    if len(words) >= _SHORTEST_FULL and _IS_OPEN.search(words) and _IS_NO_ITEM.match(following):
+        return True
     return _NEEDS_MORE.search(words) is not None and _IS_MORE.match(following) is not None
 
 
 _SHORTEST_OPEN = 13
+_SHORTEST_FULL = 55
+_IS_OPEN = re.compile(r"[a-z,][ ](?:and|or|of|with|the|for|in|by|from|to|a|an)$")
+_IS_NO_ITEM = re.compile(r"[ \t]*(?![-*•>]|\(?(?:[A-Za-z]|[1-9]\d?|[IVX]+)[.):](?:\s|$))\S")
 _SHORTEST_LINE = 26
 _SHORTEST_PROSE = 31
 _OPEN_BRACKET = re.compile(r"\([^()]*$")

@@ -19,6 +19,7 @@ from weakbox.extractors.grammar.breast.pathology_tables import Table
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
+from weakbox.extractors.grammar.pathology.listed import is_listed_with_the_next
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 PLACES = ("side", "quadrant", "clock")
@@ -35,6 +36,8 @@ _RANK = {
     Role.GROSS: 8,
 }
 _HEAD_CHARACTERS = 220
+_ORIENTS = re.compile(r"\b(?:stitch\w*|sutur\w*|threads?|silks?|loops?|nylon|tags?|tagged|orientat\w*|ink\w*)\b[^.;\n]*\Z")
+"""What a stitch marks is no place of the lesion: "stitch marks axillary tail"."""
 _BREAST_HEAD = re.compile(r"breast(?! clinic)|mastectomy|lumpectomy|\bwle\b|\bmrm\b|quadrant|wide local")
 _NODE_COUNT = re.compile(
     r"(?<![\d/.])(?P<positive>\d{1,2}|none|no|one|two|three|four|five|all)\s*(?:/|of|out of)\s*(?:the\s+)?(?P<total>[1-9]\d?|one|two"
@@ -142,6 +145,7 @@ class Reader:
             facts["side"] = Fact(value=value, spans=(stated.span("side"),), rule="side")
         words = self.lower[start:end]
         quadrants = [word._replace(start=word.start + start, end=word.end + start) for word in find_quadrants(words)]
+        quadrants = [word for word in quadrants if not _ORIENTS.search(self.lower, max(start, word.start - 50), word.start)]
         quadrants = [word for word in quadrants if word.value != "axillary_tail"] or quadrants
         if quadrants and len({word.value for word in quadrants}) == 1:
             facts["quadrant"] = Fact(value=quadrants[0].value, spans=((quadrants[0].start, quadrants[0].end),), rule="quadrant")
@@ -192,7 +196,7 @@ def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
     """One entry a specimen, in the order of the labels, or of the text where there are none."""
     nodes = _node_labels(reader, blocks)
     margins = {block.label.ordinals for block in blocks if block.label and _MARGIN_HEAD.search(reader.lower[block.body : block.body + 60])}
-    read = [(block, _read_block(reader, block, is_node=_is_node(reader, block, nodes))) for block in blocks]
+    read = _shared(reader.text, [(block, _read_block(reader, block, is_node=_is_node(reader, block, nodes))) for block in blocks])
     entries: list[Entry] = []
     for block, facts in sorted(read, key=lambda pair: (rank(pair[0].passage.role), pair[0].start)):
         heading = reader.lower[slice(*block.heading)] if block.heading else ""
@@ -200,6 +204,19 @@ def gather(reader: Reader, blocks: Sequence[Block]) -> list[Entry]:
     for entry in entries:
         entry.is_margin = entry.ordinals in margins
     return sorted(entries, key=lambda entry: (entry.ordinals or (0,), entry.position))
+
+
+def _shared(text: str, read: list[tuple[Block, Facts]]) -> list[tuple[Block, Facts]]:
+    """A specimen that is listed above the diagnosis of the next takes it."""
+    shared = list(read)
+    for index in range(len(read) - 2, -1, -1):
+        block, facts = shared[index]
+        following, said = shared[index + 1]
+        if block.label is None or following.label is None or "diagnosis" in facts or block.passage is not following.passage:
+            continue
+        if block.passage.role is Role.DIAGNOSIS and is_listed_with_the_next(text, block.body, block.end):
+            shared[index] = (block, {**{n: f for n, f in said.items() if n in ("diagnosis", "histology", "grade")}, **facts})
+    return shared
 
 
 _MARGIN_HEAD = re.compile(
@@ -389,7 +406,7 @@ def with_stretches(reader: Reader, entries: list[Entry], stretches: Sequence[Str
     """Gives text outside the blocks to the specimen that it names, or to the only one that it can mean."""
     known = [entry.facts for entry in entries]
     diagnosed = {index for index, facts in enumerate(known) if "diagnosis" in facts}
-    for stretch in sorted(stretches, key=lambda stretch: (rank(stretch.role), stretch.start)):
+    for stretch in sorted(stretches, key=lambda stretch: (not stretch.names, rank(stretch.role), stretch.start)):
         if stretch.role in (Role.GROSS, Role.SPECIMEN_LIST) and len(entries) > 1:
             continue
         index = _home(reader, entries, known, stretch)

@@ -30,7 +30,8 @@ class PlaceNumber(NamedTuple):
 _SIDE = re.compile(
     r"\b(?=[bleri])(?:"
     r"(?P<bilateral>(?:left|right) (?:breast )?(?:(?:more|greater|larger) than|>) (?:the )?(?:left|right)|bilateral(?:ly)?|"
-    r"both (?:breasts?|sides|axilla\w*)|(?:left and right|right and left)(?: breasts?| sides?)?|"
+    r"both (?:breasts|breast(?! (?:lesions|masses|nodules|cysts|cancers|tumou?rs|findings|abnormalities))|sides|axilla\w*)|"
+    r"(?:left and right|right and left)(?: breasts?| sides?)?|"
     r"each breast|either breast|in both\b|breasts? (?:left|right) and (?:left|right)|(?:left|right) (?:as well as|&|\+) (?:left|right))"
     r"|(?P<left>left(?:[- ]sided)?(?: breast| side)?|lt\.?(?= |:|/|-)(?: breast)?|l\.? breast|breast l\b|lb(?=[ :,]))"
     r"|(?P<right>right(?:[- ]sided)?(?: breast| side)?|rt\.?(?= |:|/|-)(?: breast)?|r\.? breast|breast r\b|rb(?=[ :,]))"
@@ -42,7 +43,8 @@ _SHORT_SIDE = re.compile(
     r"(?<=uoq |uiq |loq |liq )(?:(?P<left_last>l)|(?P<right_last>r))\b"
 )
 _NOT_SIDE = re.compile(
-    r"(?:left|right)(?: (?:in (?:place|situ|over)|hand|handed|arm|shoulder|ventric\w+|lung|hip|away|behind|over)\b|-hand)"
+    r"(?:left|right)(?: (?:in (?:place|situ|over)|out\b|off\b|blank|empty|open\b|unreported|unfilled|intact|attached|up to|down to"
+    r"|through to|hand|handed|arm|shoulder|ventric\w+|lung|hip|away|behind|over)\b|-hand)"
 )
 
 
@@ -144,6 +146,11 @@ _DOTTED_CLOCK = re.compile(
     r"(?<![\d.,:/x+-])(?<!\d )(?P<hour>1[0-2]|[1-9])\.(?P<minute>00|15|30|45)"
     r"(?=\s?(?:,?\s\d{1,3}\s?[cm]m (?:from|fn)|o'?\s?clock|position|n\s?\+\s?\d))"
 )
+_MILITARY_CLOCK = re.compile(
+    r"(?<![\d.,:/+x-])(?P<hour>0[1-9]|1[0-2])(?P<minute>00|30)(?=,?\s(?:position|axis|o'?\s?clock|"
+    r"\d{1,2}(?:\.\d)?\s?cm\s?(?:fn\b|from)|n\s?\+\s?\d))"
+)
+""" "0930 5 cm FN": the dial as four digits."""
 _TIME_BEFORE = re.compile(
     r"(?:\btime|\bsigned|\bdictated|\bon \d[\d./-]+(?: at)?|\d{4}[,;]?(?: at)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4},?(?: at)?|"
     r"\bat time of)[:\s]*$"
@@ -167,13 +174,22 @@ def find_clocks(lower: str, start: int = 0, end: int | None = None) -> list[Plac
             found.append(PlaceNumber(match.start(), match.end(), _hours(match["hour"], match["minute"])))
     for match in _DOTTED_CLOCK.finditer(lower, start, stop):
         found.append(PlaceNumber(match.start(), match.end("minute"), _hours(match["hour"], match["minute"])))
+    for match in _MILITARY_CLOCK.finditer(lower, start, stop):
+        found.append(PlaceNumber(match.start(), match.end(), _hours(match["hour"], match["minute"])))
     for match in _SPOKEN_CLOCK.finditer(lower, start, stop):
         found.append(PlaceNumber(match.start(), match.end(), _CLOCK_WORDS[match["word"]] + (0.5 if match["half"] else 0.0)))
     return sorted(found)
 
 
 def _clocks_of(match: re.Match[str], lower: str) -> list[PlaceNumber]:
-    if match["word"] is None and match["minute"] is None and (match["second_minute"] is None or not _THROUGH.match(match["range"])):
+    if (
+        match["word"] is None
+        and match["minute"] is None
+        and (
+            match["second_minute"] is None
+            or not (_THROUGH.match(match["range"]) or (_AND.match(match["range"]) and lower.endswith("at ", 0, match.start())))
+        )
+    ):
         return []
     if match["word"] is None and (
         (match["minute"] or match["second_minute"]) not in _DIAL_MINUTES

@@ -9,7 +9,8 @@ _DENIAL = re.compile(
     r"major) )*(?:change[ds]?|"
     r"increase|growth|progression)\b| only\b| just\b| necessarily\b|\.|[:.]? ?\d| doubt)|nil|n/o|non[- ]visuali[sz]ation of|without|"
     r"absence of|absent|negative for|free of|free from|"
-    r"none of|neither|nor|lack of|lacks|lacking|fails? to|failed to|ruled out|never|nothing|denies|devoid of|unlikely to (?:be|represent)|"
+    r"none of|neither|nor|lack of|lacks|lacking|fails? to|failed to|ruled out|never|nothing|denies|devoid of|unlikely to (?:be|"
+    r"represent)|"
     r"exclud(?:es|ing)|resolution of|rules out|clear of)(?![\w-])"
 )
 _BREAK = re.compile(
@@ -43,19 +44,23 @@ _ELSEWHERE = re.compile(
     r"[^,;.:]{0,40}\b(?:sonographically|mammographically)\b|[^,;.:]{0,30}not (?:previously|on (?:the )?(?:prior|previous|earlier)|before)"
 )
 _FEARED = re.compile(
-    r"\b(?:obscur(?:es?|ing)|hid(?:es?|ing)|mask(?:s|ing)|detection of|sensitivity (?:of|for|to)|evaluat\w+ (?:of|for)|search(?:ing)? for|"
+    r"\b(?:obscur(?:es?|ing)|hid(?:es?|ing)|mask(?:s|ing)|detection of|sensitivity (?:of|for|to)|evaluat\w+ (?:of|for)|"
+    r"search(?:ing)? for|"
     r"look(?:ing)? for|to detect|risk of|exclude|rule out|screening for|concern for|monitor\w* for)\b(?:\s+[a-z-]+){0,4}\s*$"
 )
 _CALLED = re.compile(
-    r"\b(?:was|were|had been) (?:(?:previously|initially|originally|formerly|then|once) )?(?:regarded|considered|thought|described|reported|"
-    r"label?led|called|interpreted|felt|assessed|classified|believed|recorded|read)(?: \w+ly)? (?:as|to (?:be|represent))(?: (?:an?|the))?"
+    r"\b(?:was|were|had been) (?:(?:previously|initially|originally|formerly|then|once) )?(?:regarded|considered|thought|"
+    r"described|reported|"
+    r"label?led|called|interpreted|felt|assessed|classified|believed|recorded|read)(?: \w+ly)? (?:as|to (?:be|"
+    r"represent))(?: (?:an?|the))?"
     r"(?: [a-z-]+){0,3} *$"
 )
 """ "It was regarded as a cyst": what an earlier reader took the finding for."""
 _HYPOTHETICAL = re.compile(
     r"(?:\bif\b|\bshould (?:the|there|symptoms|a|an|any)\b|\bin case of\b|\br/o\b|\brule out\b|\b(?:evaluate|assess|"
     r"assessment|evaluation|surveillance|"
-    r"criteria|query|screen(?:ing)?|features?|warning signs?) for\b|\bplease (?:evaluate|assess|exclude|correlate)|\bexclude\b|\bunless\b|"
+    r"criteria|query|screen(?:ing)?|features?|warning signs?) for\b|\bplease (?:evaluate|assess|exclude|correlate)|\bexclude\b|"
+    r"\bunless\b|"
     r"\bwhen(?! compared)\b|\bconsider\b|\bwould (?:be|represent)\b|\bwhether\b|\bin the event|\brisk factors? for\b|"
     r"\bevery new\b|\bshould (?:you|she)\b)"
     r"[^;.]{0,100}$"
@@ -74,7 +79,8 @@ _PRIOR_AFTER = re.compile(
     r"measur|\d)))"
 )
 GONE = re.compile(
-    r"no longer\b|\bresolved\b|\bresolv(?:es|ing) (?:on|with)|disappear\w*|dispers(?:e|es|ed|ing|al|ion)\b|effac(?:es|ed|"
+    r"no longer\b|\bresolved\b|\bresolv(?:es|ed|ing) (?:on|with|into|to)\b|(?:dissolves?|separates?|merges?|opens? up|"
+    r"breaks? up) into\b|disappear\w*|dispers(?:e|es|ed|ing|al|ion)\b|effac(?:es|ed|"
     r"ing)\b(?! (?:(?:fatty|the) )*(?:hil|cortex|fat))|(?:does|did|do) not persist|not persist\w*|no persisten\w+|(?:overlapping|"
     r"composite (?:shadow\w*|densit\w+|opacity)|superimposed|superimposition|overlap of|summation|superposition|superposicion)\b|"
     r"press(?:es|ed) out|normali[sz]ed|(?:re)?gained (?:a )?normal|returned to normal|back to normal|\bdrained\b|"
@@ -88,7 +94,8 @@ GONE = re.compile(
     r"at present|currently)|effaces|opens? out|teases out|blends? (?:in|out|away)"
 )
 _NOT_GONE = re.compile(
-    r"not (?:(?:yet|completely|fully|entirely) )?(?:resolved|disappear\w*|dispers\w+|effac\w+|normali[sz]ed)|(?:does|do|did) not (?:fully |"
+    r"not (?:(?:yet|completely|fully|entirely) )?(?:resolved|disappear\w*|dispers\w+|effac\w+|normali[sz]ed)|(?:does|do|"
+    r"did) not (?:fully |"
     r"completely )?(?:disappear|disperse|efface|resolve|press|spread)|no superimpos|rather than (?:superimpos|overlap|"
     r"summation)|persist(?:s|ed|"
     r"ent)\b(?! not)|(?:nearly|almost|partly|partially|incompletely|partial) (?:resol\w+|disappear\w+)"

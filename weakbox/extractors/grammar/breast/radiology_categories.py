@@ -108,14 +108,15 @@ _PRIOR_AFTER = re.compile(
 _NOW_AFTER = re.compile(r"\b(?:now|currently|today|current)\b")
 _UNREAL = re.compile(
     r"(?:\bno\b(?! change)(?: (?:new|other|evidence of|suspicious|finding\w*|lesions? of|lesion))*|"
-    r"\bnot(?: \w+){0,2}(?: criteria)?(?: for| of| a)?|\bwithout(?: any)?|\bif\b[^.;]{0,60}|"
+    r"\bnot(?: \w+){0,2}(?: criteria)?(?: for| of| a)?|\b(?:rather than|instead of|in place of|replacing)|\bwithout(?: any)?|"
+    r"\bif\b[^.;]{0,60}|"
     r"would be|criteria for|rule out|r/o|exclude|or higher than|>|<|at least)\s*(?:a\s|an\s)?$"
 )
 _LEGEND_AFTER = re.compile(r"\s*[:=]")
 _GENERIC_AFTER = re.compile(
     r"\s*(?:would|could|might|will|may|can) (?:then )?(?:be|apply|have|follow)\b|"
     r"\s*(?:lesions?|findings?|categor\w+) (?:are|have|carry|carries|is defined|"
-    r"means)\b|\s*(?:or|and) (?:above|higher|greater)"
+    r"means)\b|\s*(?:or|and) (?:above|higher|greater|less|lower|below)"
 )
 
 
@@ -142,7 +143,8 @@ def find_categories(lower: str) -> list[CategoryMention]:
 _SCALE_GATE = re.compile(r"\bnegative\b|\bprobably\b")
 _SCALE_STEP = re.compile(
     r"(?<![\w.])(?:(?P<s0>0)|(?P<s1>1|i)|(?P<s2>2|ii)|(?P<s3>3|iii)|(?P<s4>4|iv)(?:[abc]| ?\([^)]{0,20}\))?|(?P<s5>5|v)|(?P<s6>6|vi))"
-    r"[ )]*(?:[-=:,)]|\bis\b|\bmeans\b)*[ ]*(?P<words>incomplete|need|additional|negative|normal|benign|probabl|suspicious|highly|known|proven|biopsy)"
+    r"[ )]*(?:[-=:,)]|\bis\b|\bmeans\b)*[ ]*(?P<words>incomplete|need|additional|negative|normal|benign|probabl|suspicious|"
+    r"highly|known|proven|biopsy)"
 )
 _STEP_WORDS = {
     "0": ("incomplete", "need", "additional"),
@@ -211,7 +213,10 @@ _OPTIONS_BEFORE = re.compile(r"(?:[0-6][abc]?\s*/\s*){2,}\Z")
 _SCALE_AFTER = re.compile(
     r"[ =:-]{1,3}[a-z][a-z ]{3,40}[,;|] ?[0-6] ?[=:-]? ?(?:negative|benign|probably|suspicious|known|highly|incomplete)"
 )
-_OPTIONS_AFTER = re.compile(r"(?:[^\n;]{0,70}?\boptions?\b[^\n;]{0,12})?(?:\s*/\s*[0-6][abc]?\b){2,}|[^\n;]{0,70}\boptions?\b\s*[0-6]\s*/")
+_OPTIONS_AFTER = re.compile(
+    r"(?:[^\n;]{0,70}?\boptions?\b[^\n;]{0,12})?(?:\s*/\s*[0-6][abc]?\b){2,}|"
+    r"[^\n;]{0,70}\boptions?\b\s*[0-6]\s*/"
+)
 
 
 def _is_table_head(lower: str, start: int, value: int) -> bool:
@@ -360,6 +365,10 @@ _DENSITY_CODE = re.compile(
     r"(?P<letter>[a-d])\)?(?:\s?(?:-|/|to)\s?(?P<high>[b-d])\b)?(?![\w'+]|\.\d|\s(?:mass|lesion|nodule|cyst|small|few|single|new|focal|"
     r"benign|suspicious|simple))"
 )
+_DENSITY_GRADE = re.compile(
+    rf"\bacr (?:bi-?rads )?(?:grade|type|class|category|pattern)?[ -]*{_LETTER}(?= (?:breast |fibroglandular |"
+    rf"glandular )?(?:parenchym|densit|tissue|pattern|breasts?\b))"
+)
 _DENSITY_WORDS = re.compile(
     r"(?P<d>extremely dense|extreme(?:ly)? (?:fibroglandular )?densit\w+|very dense)|(?P<c>heterogeneous(?:ly)? dens\w+|"
     r"inhomogeneously dense|dense heterogeneous(?:ly)?)|"
@@ -387,10 +396,10 @@ class DensityMention:
 def find_densities(lower: str) -> list[DensityMention]:
     """Breast densities: letters and numerals beside the word, then the lexicon's phrases; in order of trust, then of the text."""
     found: list[DensityMention] = []
-    for pattern, rule in ((_DENSITY, "density"), (_DENSITY_CODE, "density_code")):
+    for pattern, rule in ((_DENSITY, "density"), (_DENSITY_CODE, "density_code"), (_DENSITY_GRADE, "density_grade")):
         for match in pattern.finditer(lower):
             if not _NO_DENSITY.search(lower[max(0, match.start() - 50) : match.start()]):
-                letters = [_NUMERALS.get(letter, letter) for letter in (match["letter"], match["high"]) if letter]
+                letters = [_NUMERALS.get(letter, letter) for letter in (match["letter"], match.groupdict().get("high")) if letter]
                 found.append(DensityMention(value=max(letters), start=match.start(), end=match.end(), rule=rule, is_range=len(letters) > 1))
     for match in _DENSITY_WORDS.finditer(lower):
         lead = lower[max(0, match.start() - 50) : match.start()]

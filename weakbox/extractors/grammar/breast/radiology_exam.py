@@ -41,7 +41,8 @@ _DONE = re.compile(
     r"bilateral |targeted )*(?:ultraso\w+|us)\b|"
     r"\b(?:targeted|directed|focused|focal|same[- ]day|limited|complete|handheld|bilateral|second[- ]look|whole breast|"
     r"high[- ]resolution|breast|right|left)(?: \w+){0,2} (?:ultraso\w+|sonogra\w+|us)\b|"
-    r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|sonar|usg?)\b(?!-?\s?guid)|\b(?:us|usg|ultraso\w+|"
+    r"\b(?:on|by|with|at) (?:targeted |directed |focused |the )?(?:ultraso\w+|sonogra\w+|sonar|usg?)\b(?!-?\s?guid)|\b(?:us|usg|"
+    r"ultraso\w+|"
     r"sonogra\w+) (?:was |is )?(?:shows?|demonstrates?|reveals?|confirms?|performed|identif\w+|examination (?:shows|was)|of the|images)|"
     r"\bsonographically\b)|"
     r"(?P<mammography>\b(?:proceeded to|carried out|performed|went on to|underwent|attended for|came for|"
@@ -136,7 +137,7 @@ def read_modality(view: View, sections: Sequence[TextSection]) -> ModalityReadin
     return _by_vocabulary(view)
 
 
-_COMPARED = re.compile(r"\b(?:compar\w+|prior|previous\w*|history|recommend\w*|abnormal)\b")
+_COMPARED = re.compile(r"\b(?:after|following|compar\w+|prior|previous\w*|history|recommend\w*|abnormal)\b")
 
 
 def _add_opening(view: View, found: dict[str, tuple[int, int]]) -> None:
@@ -250,7 +251,8 @@ def _is_in_row(before: Clause, clause: Clause, view: View) -> bool:
     is_headed = clause.side is not None and clause.side.start >= first
     if not is_on_line or is_headed or current_sides(view, clause.start, clause.end):
         return False
-    return bool(find_nouns(before, view)) and bool(view.clocks.within(first, clause.start) or view.sizes.within(first, clause.start))
+    has_noun = bool(find_nouns(before, view)) or any(hit.label != "other" for hit in view.nouns.within(first, clause.start))
+    return has_noun and bool(view.clocks.within(first, clause.start) or view.sizes.within(first, clause.start))
 
 
 _ADVICE_AFTER = re.compile(
@@ -271,7 +273,14 @@ def _clause_scores(clause: Clause, view: View, *, is_in_row: bool) -> list[Score
     nouns = find_nouns(clause, view)
     if nouns and all(noun.is_gone for noun in nouns):
         return []
-    has_noun = bool(nouns) or clause.label is not None or is_in_row
+    has_own = bool(view.clocks.within(clause.start, clause.end) or view.sizes.within(clause.start, clause.end))
+    has_noun = (
+        bool(nouns)
+        or clause.label is not None
+        or is_in_row
+        or (clause.is_row and has_own)
+        or bool(view.clocks.within(clause.start, clause.end))
+    )
     is_headed = clause.side is not None and 0 <= clause.start - clause.side.end <= 8
     follows = bool(sides) and not is_headed and mentions[0].start < sides[0].start
     scored = []
@@ -289,7 +298,12 @@ def _clause_scores(clause: Clause, view: View, *, is_in_row: bool) -> list[Score
         is_overall = bool(_OVERALL.search(lead[lead.rfind("\n") + 1 :])) and own is None and not values
         if own is not None:
             values = {own}
-        elif not values and clause.side is not None and not is_overall and not (clause.is_side_titled or clause.is_side_inline):
+        elif (
+            not values
+            and clause.side is not None
+            and not (is_overall or _closes(clause, mention, view))
+            and not (clause.is_side_titled or clause.is_side_inline)
+        ):
             values = {clause.side.value}
         scored.append(
             Scored(
@@ -302,6 +316,24 @@ def _clause_scores(clause: Clause, view: View, *, is_in_row: bool) -> list[Score
             )
         )
     return scored
+
+
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+def _closes(clause: Clause, mention: CategoryMention, view: View) -> bool:
+    """A category that opens a paragraph of its own under the second of two breasts' headings speaks for the examination."""
+    lower = view.text.lower
+    if clause.side is None or clause.role is not Role.FINDINGS or mention.start - clause.start > 2:
+        return False
+    lead = lower[: clause.start].rstrip(" \t*-")
+    is_first = _BLANK_LINE.search(lower, max(0, len(lead) - 4), clause.start) is not None
+    if not is_first or not (clause.side.end < len(lead) and "\n" in lower[clause.side.end : len(lead)].strip(" :")):
+        return False
+    return any(
+        other.side is not None and other.side.value != clause.side.value and other.start < clause.side.start and other.role is clause.role
+        for other in view.clauses
+    )
 
 
 def _speaks_for_breast(clause: Clause, sides: list[PlaceWord], view: View) -> bool:
@@ -330,9 +362,10 @@ def read_categories(scores: Sequence[Scored]) -> dict[str, Candidate]:
     values: dict[str, Candidate] = {}
     for side in ("left", "right"):
         tied = [scored for scored in scores if side in scored.sides]
-        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding]) or _by_trust(
-            [scored for scored in tied if scored.is_of_breast]
-        )
+        chosen = _by_trust([scored for scored in tied if not scored.is_of_finding])
+        if not chosen and any(scored.is_of_breast for scored in tied):
+            trusted = _by_trust([scored for scored in tied if scored.is_of_breast])
+            chosen = [scored for scored in tied if scored.clause.role is trusted[0].clause.role]
         if chosen:
             values[f"birads_{side}"] = _worst(chosen, "category_of_side", 0.93)
     overall = _overall(scores)

@@ -29,8 +29,8 @@ _PRIOR_SIZE_AFTER = re.compile(
 _NOT_SIZE_BEFORE = re.compile(
     r"(?:(?:cort(?:ex|ical)\w*|skin|(?<!posterior )(?<!middle )(?<!anterior )(?<!mid )(?<!third )depths?|"
     r"(?<!over a )(?<!over the )distan(?:ce|t)|apart|thickness|thickened|compression|slice|"
-    r"chest wall|separated by|hil(?:um|"
-    r"ar))\b[^,;.)]{0,28}|"
+    r"chest wall|separated by)\b[^,;.)]{0,28}|"
+    r"hil(?:um|ar)\b[ :=(]{0,3}|"
     r"\b(?:(?:increase[sd]?|decrease[sd]?|grown|grew|shrunk|shrank|enlarged|reduced|larger|smaller|changed|differs?)(?: in size)? by|"
     r"(?:increase|decrease|growth|reduction|change|difference)(?: in size)? of)(?: (?:about|approximately|only|some|around))? ?|"
     r"(?:margins?|clip|marker|ducts?|implants?|coil|wire|needle|pectoral\w*|within|away|fluid|seroma|h(?:a)?ematoma|collection|"
@@ -47,6 +47,13 @@ _NOT_SIZE_AFTER = re.compile(
 )
 
 
+_REACHES = re.compile(
+    r"(?: position| axis)? (?:to|towards?|up to|as far as|into|through) (?:the )?(?:nipple|areola|sub-?areol|"
+    r"retro-?areol|skin|chest)"
+)
+""" "From 2 o'clock to the nipple": where a finding begins, no corrected place."""
+
+
 def read_places(view: View, start: int, end: int) -> dict[str, Candidate]:
     """Quadrant, clock and distance of ``start:end``; a second, different quadrant leaves it open."""
     values: dict[str, Candidate] = {}
@@ -57,7 +64,11 @@ def read_places(view: View, start: int, end: int) -> dict[str, Candidate]:
         chosen = [word for word in quadrants if word.value not in ("subareolar", "central")] if len(quadrants) == 2 else []
         if len(chosen) == 1:
             values["quadrant"] = _candidate(chosen[0], "quadrant_of_two", 0.7)
-    clocks = [number for number in view.clocks.within(start, end) if not _is_wrong(view, number.start)]
+    clocks = [
+        number
+        for number in view.clocks.within(start, end)
+        if not _is_wrong(view, number.start) or _REACHES.match(view.text.lower, number.end)
+    ]
     if clocks:
         first = clocks[0]
         value = int(first.value) if first.value == int(first.value) else first.value

@@ -17,10 +17,11 @@ from weakbox.extractors.grammar.breast.radiology_facts import (
     side_of,
     size_candidate,
 )
-from weakbox.extractors.grammar.breast.radiology_keeper import MOST, DraftKeeper
-from weakbox.extractors.grammar.breast.radiology_nouns import Noun, find_nouns
-from weakbox.extractors.grammar.breast.radiology_pieces import EXACT_COUNT, JOINED
-from weakbox.extractors.grammar.breast.radiology_units import Clause, LabelMention, View
+from weakbox.extractors.grammar.breast.radiology_keeper import MOST
+from weakbox.extractors.grammar.breast.radiology_labels import LabelReader, is_subject, label_candidate
+from weakbox.extractors.grammar.breast.radiology_nouns import NOTHING_REAL, Noun, find_nouns
+from weakbox.extractors.grammar.breast.radiology_pieces import EXACT_COUNT
+from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
 
@@ -45,7 +46,7 @@ _OTHER_SUBJECT = re.compile(
 )
 _ANOTHER = re.compile(
     r"\W*(?:(?:and|there is|also|in addition,?)\s+)?(?:another|an? (?:second|third|further|similar|smaller|larger|additional)|second|"
-    r"a further|one more|the (?:other|second|third|smaller|larger))\b"
+    r"a further|one more|(?:the|that) one\b|the (?:other|second|third|smaller|larger))\b"
 )
 _PRONOUN_IS = re.compile(
     r"\b(?:it|this|these|they)\s+(?:is|are|represents?|corresponds? to|appears?(?: as| to be)?|measures?|proves? to be|has|have|"
@@ -57,8 +58,24 @@ _ORDINAL = re.compile(
     r"lies|lying|at|in|measures|"
     r"measuring|which|located|situated|was|has)\b|\s*[,(:]|\s+\d)|(?P<noun>one|another)\s+(?:is|lies|at|in|measures|measuring|of)\b)"
 )
+_NEXT_ORDINAL = re.compile(
+    r"(?:[,;]\s+(?:and\s+|while\s+|whereas\s+)?|\b(?:and|while|whereas)\s+)(?=the (?:smaller|larger|other|second|third|latter|"
+    r"former|lateral|medial|"
+    r"upper|lower|remaining)\b)"
+)
 _ORDER = {"first": 1, "1st": 1, "one": 1, "second": 2, "2nd": 2, "other": 2, "another": 2, "third": 3, "3rd": 3, "fourth": 4}
 _ORDER_BEFORE = re.compile(r"\b(?P<ordinal>first|second|third|fourth|1st|2nd|3rd)\s+(?:[a-z-]+\s+){0,2}$")
+_SAMPLED = re.compile(r"\b(?:biopsied|sampled|aspirated|clipped|cored|fna|biopsies? (?:were|was) (?:taken|performed|obtained))\b")
+_TOTAL = re.compile(
+    r"\W*(?:the |with an? |an )?(?:overall|total|combined|whole|entire|aggregate|maximum total)(?: [a-z]+){0,3}? (?:extent|span|"
+    r"size|area|diameter|length|dimensions?|"
+    r"distance)\b|\W*(?:taken )?together,? (?:these|the|they|all)\b|\W*(?:the )?(?:extent|span) of (?:all|both|the) (?:disease|"
+    r"tumou?r|lesions|masses|findings)"
+)
+""" "Overall tumour extent including satellites 45 mm": of all that was described, of no single finding."""
+_THE_OTHER = re.compile(r"\bthe (?:other|remaining|second) (?:[a-z-]+ ){0,2}$")
+_CANCER = re.compile(r"(?:carcinomas?|cancers?|malignanc(?:y|ies)|dcis|idc|ilc)\b")
+""" "Known cancer of the left breast, BI-RADS 6": the category of the breast."""
 _SOLID = re.compile(r"\b(?:solid|spiculated|irregular|hypo-?echoic|lobulated|taller[- ]than[- ]wide|rim[- ]enhancing)\b")
 _BREAST_BEFORE = re.compile(r"[,;] (?:left|right|both) breasts?(?: is)?[ :,-]{1,3}$")
 _BOTH_SCORED = re.compile(r"\b(?:both|all|each)\b")
@@ -102,7 +119,7 @@ _PROCEDURE = re.compile(
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupReader(DraftKeeper):
+class GroupReader(LabelReader):
     """Reads clauses in order; ``drafts`` holds what they describe, ``gone`` what they declare gone."""
 
     table: tables.TableHead | tables.SideHead | tables.LabelHead | None = None
@@ -182,15 +199,26 @@ class GroupReader(DraftKeeper):
             self.add(draft)
         return True
 
+    def _ordinals(self, clause: Clause) -> bool:
+        """ "The larger, 50 mm FN, measures 26 mm and the smaller 9 mm": each of the counted findings by itself."""
+        cuts = [match.end() for match in _NEXT_ORDINAL.finditer(self.view.text.lower, clause.start, clause.end)]
+        if not cuts:
+            return self._ordinal(clause)
+        edges = [clause.start, *cuts, clause.end]
+        pieces = [replace(clause, start=start, end=end) for start, end in itertools.pairwise(edges)]
+        if not all(_ORDINAL.match(self.view.text.lower, piece.start, piece.end) for piece in pieces):
+            return self._ordinal(clause)
+        read = [self._ordinal(piece) for piece in pieces]
+        return any(read)
+
     def _ordinal(self, clause: Clause) -> bool:
         """ "The first, at 1:00, ... The second lies at 7:00 ..." after "Two masses": findings of the counted kind, one by one."""
         counted = self.counted
         if counted is None:
             return False
         match = _ORDINAL.match(self.view.text.lower, clause.start, clause.end)
-        if (
-            (match is None and not self._is_counted_item(clause, counted))
-            or not (read_places(self.view, clause.start, clause.end) or lesion_sizes(self.view, clause.start, clause.end))
+        if (match is None and not self._is_counted_item(clause, counted)) or not (
+            read_places(self.view, clause.start, clause.end) or lesion_sizes(self.view, clause.start, clause.end)
         ):
             return False
         draft = self.new_draft(clause, clause.start)
@@ -218,12 +246,14 @@ class GroupReader(DraftKeeper):
         return is_near and opens and not find_nouns(clause, self.view)
 
     def _clause(self, clause: Clause) -> None:
-        if self._ordinal(clause):
+        if self.counted is not None and self._ordinals(clause):
             return
         if clause.field is not None and clause.label is not None and self._field(clause):
             return
         nouns = find_nouns(clause, self.view)
-        if self._together(clause, nouns):
+        if len(self.drafts) > 1 and _TOTAL.match(self.view.text.lower, clause.start, clause.end):
+            return
+        if self.together(clause, nouns):
             return
         if not nouns:
             self._without_noun(clause)
@@ -237,10 +267,14 @@ class GroupReader(DraftKeeper):
     def _interprets(self, clause: Clause, nouns: list[Noun]) -> bool:
         """ "Features of a fibroadenoma." says what the finding before is; a cyst or node is then its kind."""
         lower = self.view.text.lower
-        if self.last is None or not _INTERPRETS.match(lower, clause.start, nouns[0].start):
+        if not _INTERPRETS.match(lower, clause.start, nouns[0].start):
             return False
         if lesion_sizes(self.view, clause.start, clause.end) or self.view.clocks.within(clause.start, clause.end):
             return False
+        if self.last is None:
+            return clause.role is Role.FINDINGS and any(
+                find_nouns(before, self.view) for before in self.view.clauses if before.role is Role.FINDINGS and before.end <= clause.start
+            )
         first = nouns[0]
         if (
             first.kind in ("cyst", "lymph_node")
@@ -270,68 +304,43 @@ class GroupReader(DraftKeeper):
             rule="lesion" if noun.is_generic else "finding",
             confidence=0.75 if noun.is_generic else 0.95,
         )
+        if _THE_OTHER.search(lower, start, noun.start) and not has_place_in(self.view, start, end):
+            draft.is_definite = True
+            if self._is_other(draft, clause, start, end):
+                return
         self.take_side(draft, clause, start, end)
         for part in self.take_facts(draft, clause, start, end):
             self._take_pointed(part, clause, start)
             if noun.is_gone:
                 self.gone.append(part)
                 self.remove(part)
-            elif not (_PROCEDURE.search(lower, start, noun.start) and (not part.is_specific or part.is_definite) and self.drafts):
+            elif not (self.drafts and self._is_sampled(part, noun, start, end)):
                 self._label(part, clause, start, end)
                 self._score(part, clause, start, end, is_only=is_only)
                 self.add(part)
-                self._score_labels(part, start, end)
+                self.score_labels(part, start, end)
 
-    def _together(self, clause: Clause, nouns: list[Noun]) -> bool:
-        """ "Lesions 1 and 2 span 6.4 cm together", "A and B are BI-RADS 2": says of each what is not a place or a size."""
-        labels = self._joined_labels(clause)
-        if len(labels) < 2 or self._is_listing(clause, labels):
+    def _is_other(self, draft: Draft, clause: Clause, start: int, end: int) -> bool:
+        """ "The other mass is BI-RADS 3": of the two that stand, the one not spoken of last."""
+        others = [other for other in self.drafts if other is not self.last and other.get("kind") == draft.get("kind")]
+        if len(others) != 1:
             return False
-        score = category_candidate(self.view.categories.within(clause.start, clause.end), "category_of_labels", 0.9)
-        noun = next((noun for noun in nouns if not noun.is_gone and not noun.is_generic), None)
-        kind = noun and Candidate(value=noun.kind, words=((noun.start, noun.end),), rule="finding", confidence=0.9)
-        for label in labels:
-            known = next((draft for draft in self.drafts if draft.get("finding_id") == label.value), None)
-            if known is None and (kind or score):
-                known = self.new_draft(clause, label.start)
-                known.values["finding_id"] = _label_candidate(label)
-                self.drafts.append(known)
-            if known is not None:
-                known.fill("birads", score)
-                if kind is not None and (known.is_generic or "kind" not in known.values):
-                    known.values["kind"], known.is_generic = kind, False
+        self._score(draft, clause, start, end, is_only=True)
+        others[0].fill("birads", draft.values.get("birads"))
         return True
 
-    def _joined_labels(self, clause: Clause) -> list[LabelMention]:
-        """The labels that a clause begins with, where it names several at once."""
-        labels = self.view.labels.within(clause.start, clause.end)
+    def _is_sampled(self, part: Draft, noun: Noun, start: int, end: int) -> bool:
+        """Whether the words tell of a procedure on what was described before it."""
         lower = self.view.text.lower
-        if len(labels) < 2 or len(lower[clause.start : labels[0].start].split()) > _LEAD_WORDS:
-            return []
-        joined = list(itertools.takewhile(lambda pair: JOINED.fullmatch(lower, pair[0].end, pair[1].start), itertools.pairwise(labels)))
-        return [labels[0], *(second for _, second in joined)] if joined else []
-
-    def _is_listing(self, clause: Clause, labels: list[LabelMention]) -> bool:
-        """The first mention of labels with a place or size for each is a list of findings."""
-        known = {draft.get("finding_id") for draft in self.drafts}
-        is_known = any(label.value in known for label in labels)
-        return not is_known and len(self.view.clocks.within(clause.start, clause.end)) >= len(labels)
-
-    def _score_labels(self, part: Draft, start: int, end: int) -> None:
-        """ "Masses #1 and #2: BI-RADS 4C" scores both."""
-        labels = self.view.labels.within(start, end)
-        if len(labels) < 2 or "birads" not in part.values or part.get("finding_id") != labels[0].value:
-            return
-        if not JOINED.fullmatch(self.view.text.lower, labels[0].end, labels[1].start):
-            return
-        for label in labels[1:]:
-            self._scored(label, part.values["birads"], self.drafts[-1])
+        if _PROCEDURE.search(lower, start, noun.start) and (not part.is_specific or part.is_definite):
+            return True
+        return not part.is_specific and (part.is_plural or part.is_definite) and _SAMPLED.search(lower, noun.end, end) is not None
 
     def _label(self, draft: Draft, clause: Clause, start: int, end: int) -> None:
-        own = [label for label in self.view.labels.within(start, end) if _is_subject(self.view, label, clause)]
+        own = [label for label in self.view.labels.within(start, end) if is_subject(self.view, label, clause)]
         label = own[0] if own else clause.label if clause.label is not None and self._belongs(draft, clause) else None
         if label is not None:
-            draft.values["finding_id"] = _label_candidate(label)
+            draft.values["finding_id"] = label_candidate(label)
 
     def _belongs(self, draft: Draft, clause: Clause) -> bool:
         """Whether an unlabelled noun is the labelled block's finding: the block's first one, or one that is spoken of again."""
@@ -350,7 +359,8 @@ class GroupReader(DraftKeeper):
         mentions = self.view.categories.within(start, end)
         if draft.is_generic and not draft.is_specific and draft.role is Role.IMPRESSION and "side" in draft.values:
             described = self.view.text.lower[max(start, draft.start - 70) : draft.start]
-            if not (EXACT_COUNT.search(described) or _SOLID.search(described)):
+            is_vague = clause.side is not None and not (EXACT_COUNT.search(described) or _SOLID.search(described))
+            if is_vague or _CANCER.match(self.view.text.lower, draft.start):
                 return
         if not mentions and not is_only:
             whole = self.view.categories.within(clause.start, clause.end)
@@ -365,6 +375,7 @@ class GroupReader(DraftKeeper):
             mention for mention in mentions if not _STOP.search(self.view.text.lower, *_between(kind, (mention.start, mention.end)))
         ]
         mentions = [mention for mention in mentions if not self._is_of_breast(clause, mention.start)]
+        mentions = [mention for mention in mentions if not self._is_of_cancer(start, mention.start, kind[0])]
         side = draft.get("side")
         draft.fill("birads", category_candidate([mention for mention in mentions if mention.side in (None, side)], "category", 0.95))
 
@@ -373,16 +384,22 @@ class GroupReader(DraftKeeper):
         match = _BREAST_BEFORE.search(self.view.text.lower, max(clause.start, start - 24), start)
         return match is not None and bool(current_sides(self.view, clause.start, match.start()))
 
+    def _is_of_cancer(self, start: int, mention: int, noun: int) -> bool:
+        """ "Right breast carcinoma (BI-RADS 6) with satellite nodules": the category of what stands before it."""
+        return mention < noun and any(hit.label == "cancer" for hit in self.view.nouns.within(start, mention))
+
     def _without_noun(self, clause: Clause) -> None:
         view, last = self.view, self.last
         if last is None and self._implied(
             clause, read_places(view, clause.start, clause.end), bool(lesion_sizes(view, clause.start, clause.end))
         ):
             return
-        if self._score_after(clause):
+        if self.score_after(clause):
             return
         if clause.label is not None and (last is None or last.get("finding_id") != clause.label.value):
-            self._scored_label(clause)
+            self.scored_label(clause)
+            return
+        if last is None and self.score_place(clause, read_places(view, clause.start, clause.end)):
             return
         if last is None or last.role is not clause.role or (clause.sentence - last.sentence > 6 and clause.label is None):
             return
@@ -391,8 +408,12 @@ class GroupReader(DraftKeeper):
         sizes = lesion_sizes(view, clause.start, clause.end)
         if self._implied(clause, places, bool(sizes)):
             return
+        if not sizes and self.score_place(clause, places):
+            return
         if not places and not sizes and clause.label is None:
             self._score_line(clause, last)
+            return
+        if _ANOTHER.match(cut) and NOTHING_REAL.match(cut):
             return
         if _ANOTHER.match(cut) and (places or sizes):
             draft = self.new_draft(clause, clause.start)
@@ -428,31 +449,6 @@ class GroupReader(DraftKeeper):
         noun = Noun(kind="mass", start=match.start(), end=match.end(), is_generic=True)
         self._piece(clause, noun, clause.start, clause.end, is_only=True)
         return True
-
-    def _scored_label(self, clause: Clause) -> None:
-        """ "Finding 1: BI-RADS 3" in the impression scores the finding that the findings section labels so."""
-        assert clause.label is not None
-        score = category_candidate(self.view.categories.within(clause.start, clause.end), "category_of_label", 0.92)
-        self._scored(clause.label, score, self.new_draft(clause, clause.label.start))
-
-    def _score_after(self, clause: Clause) -> bool:
-        """ "BI-RADS 6 for #1. BI-RADS 4 for #2": the category stands before the labels that it scores."""
-        mentions = self.view.categories.within(clause.start, clause.end)
-        labels = self.view.labels.within(clause.start, clause.end)
-        if not mentions or not labels or labels[0].start < mentions[0].start:
-            return False
-        for label in labels:
-            own = [mention for mention in mentions if mention.start < label.start][-1:]
-            self._scored(label, category_candidate(own, "category_of_label", 0.9), self.new_draft(clause, label.start))
-        return True
-
-    def _scored(self, label: LabelMention, score: Candidate | None, like: Draft) -> None:
-        known = next((draft for draft in self.drafts if draft.get("finding_id") == label.value), None)
-        if known is None and score is not None:
-            known = replace(like, start=label.start, values={"finding_id": _label_candidate(label)}, flags=[])
-            self.drafts.append(known)
-        if known is not None:
-            known.fill("birads", score)
 
     def _score_line(self, clause: Clause, last: Draft) -> None:
         """ "9:00 N+4: 8 mm mass. BI-RADS 4." is the row of a list: its place stands first and its category on its line."""
@@ -509,7 +505,7 @@ class GroupReader(DraftKeeper):
         """A field of the labelled block above it ("Size: 8 mm")."""
         if clause.label is None or clause.field in (None, "other", "label"):
             return False
-        label = _label_candidate(clause.label)
+        label = label_candidate(clause.label)
         draft = next((other for other in self.drafts if other.get("finding_id") == label.value), None)
         if draft is None:
             draft = self.new_draft(clause, clause.label.start)
@@ -524,9 +520,15 @@ class GroupReader(DraftKeeper):
         return True
 
 
-_LEAD_WORDS = 3
 _COUNTED_ITEMS = 8
 """So many sentences after a count its items still follow."""
+
+
+def has_place_in(view: View, start: int, end: int) -> bool:
+    """Whether ``start:end`` places or measures a finding."""
+    return bool(read_places(view, start, end) or lesion_sizes(view, start, end))
+
+
 _STOP = re.compile(r"\.\s+[a-z]{2}")
 _SCORE_FIRST = re.compile(r"\W*(?:bi-?rads|category)\b")
 _WRAPPED = 50
@@ -536,13 +538,3 @@ _WRAPPED = 50
 def _between(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
     """The stretch between two places of the text."""
     return (min(first[1], second[1]), max(first[0], second[0]))
-
-
-def _is_subject(view: View, label: LabelMention, clause: Clause) -> bool:
-    """ "Lesion 1: ..." labels the finding; "4 cm medial to lesion 1" does not."""
-    lead = view.text.lower[clause.start : label.start].rstrip(" (")
-    return not lead or not re.search(r"\b(?:to|from|of|than|with|near|and|as)(?: the)?$", lead)
-
-
-def _label_candidate(label: LabelMention) -> Candidate:
-    return Candidate(value=label.value, words=((label.start, label.end),), rule="label", confidence=0.95)

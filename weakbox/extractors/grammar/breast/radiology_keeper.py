@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from weakbox.extractors.grammar.breast.radiology_drafts import ENOUGH, Draft, absorb, agreement, has_place, places_agree
 from weakbox.extractors.grammar.breast.radiology_pieces import EXACT_COUNT, PieceReader
 
-_COUNTED = re.compile(r"\b(?:two|three|four|five|2|3|4|5|several|multiple|both|couple of|pair of)\b")
+_COUNTED = re.compile(rf"{EXACT_COUNT.pattern}|\b(?:several|multiple)\b")
 LOOK_BACK = 40
 """How many findings back a mention can speak of."""
 MOST = 120
@@ -51,7 +51,9 @@ class DraftKeeper(PieceReader):
         """ "The cysts are BI-RADS 2": a category for every finding of the kind that stands already."""
         if not (draft.is_plural and draft.is_definite and "birads" in draft.values) or draft.is_specific:
             return False
-        meant = [other for other in self.drafts if other.get("kind") == draft.get("kind") and draft.get("side") in (None, other.get("side"))]
+        meant = [
+            other for other in self.drafts if other.get("kind") == draft.get("kind") and draft.get("side") in (None, other.get("side"))
+        ]
         for other in meant:
             other.fill("birads", draft.values["birads"])
         return bool(meant)
@@ -94,14 +96,13 @@ class DraftKeeper(PieceReader):
     def _note_repeat(self, draft: Draft) -> None:
         """A closing paragraph ("Indeterminate calcification.") that names a kind again, without place, size or side, means the same."""
         is_scored = bool(self.view.categories.within(draft.start - 150, draft.start + 200))
-        is_bare = (
-            not draft.is_specific
-            and not draft.is_plural
-            and (draft.is_titled or is_scored)
-            and ("side" not in draft.values or draft.carries_side)
-        )
+        is_bare = not draft.is_specific and not draft.is_plural and (draft.is_titled or is_scored)
+        has_side = "side" in draft.values and not draft.carries_side
         if is_bare and any(
-            other.get("kind") == draft.get("kind") and other.paragraph < draft.paragraph for other in self.drafts[-LOOK_BACK:]
+            other.get("kind") == draft.get("kind")
+            and other.paragraph < draft.paragraph
+            and (not has_side or (draft.is_titled and other.get("side") == draft.get("side")))
+            for other in self.drafts[-LOOK_BACK:]
         ):
             draft.is_definite = True
 

@@ -140,6 +140,8 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence, *, is_small: bool) -
         return True
     if _UNFINISHED.search(tail.lower()) and (not tail[-1].isdigit() or _UNIT_START.match(text, sentence.start)):
         return True
+    if opening[0] == "(" and opening[1:2].islower():
+        return True
     line_start = text.rfind("\n", 0, last.end) + 1
     if opening[0].islower() and not _LOWER_LIST.match(opening) and not _SCORE_OPENS.match(opening):
         return not is_small or last.end - line_start >= _FULL_LINE
@@ -148,7 +150,17 @@ def _goes_on(text: str, last: Sentence, sentence: Sentence, *, is_small: bool) -
     if len(following) <= _TITLE_LENGTH and following[-1:].isalnum():
         return False
     is_capitals = _is_in_capitals(text[line_start : last.end]) and _is_in_capitals(opening) and opening[0].isalpha()
-    return is_capitals and last.end - line_start >= _FULL_LINE and _wraps(text, last.end, sentence.start)
+    is_full = last.end - line_start >= _FULL_LINE and not (_LISTED_PLACE.match(text, line_start) and _NEXT_REGION.match(opening))
+    return is_capitals and is_full and _wraps(text, last.end, sentence.start)
+
+
+_LISTED_PLACE = re.compile(r"[ \t]*(?:(?:left|right|l|r)\b\.?[ ]?)?(?:1[0-2]|[1-9])(?::[0-5]\d|h\b|\s?o'?\s?clock)", re.IGNORECASE)
+_NEXT_REGION = re.compile(
+    r"(?:axilla\w*|nipples?|skin|lymph nodes?|nodes|both|bilateral|conclusion|opinion|comment|"
+    r"advice)\b",
+    re.IGNORECASE,
+)
+""" "3H NODULE 8X5 MM" and on the next line "AXILLA NORMAL": a list."""
 
 
 def _is_in_capitals(line: str) -> bool:

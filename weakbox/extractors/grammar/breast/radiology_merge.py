@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weakbox.extractors.grammar.breast.radiology_drafts import ENOUGH, Draft, absorb, agreement, has_place
-from weakbox.extractors.grammar.breast.radiology_facts import current_sides, lesion_sizes, read_places, side_of, size_candidate
+from weakbox.extractors.grammar.breast.radiology_facts import (
+    category_candidate,
+    current_sides,
+    lesion_sizes,
+    read_places,
+    side_of,
+    size_candidate,
+)
 from weakbox.extractors.grammar.breast.radiology_findings import GroupReader
 from weakbox.extractors.grammar.breast.radiology_nouns import find_nouns
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
@@ -72,9 +79,11 @@ def _merge(findings: list[Draft], own: list[Draft]) -> None:
 def _score_all(own: list[Draft], known: list[Draft]) -> None:
     """ "Two suspicious masses on the right, BI-RADS 5" scores every mass on the right."""
     for draft in own:
-        if draft.is_plural and not draft.is_specific and "birads" in draft.values and draft.role is Role.IMPRESSION:
+        if draft.is_plural and "birads" in draft.values and draft.role is Role.IMPRESSION:
             for other in known:
-                if other.get("kind") == draft.get("kind") and draft.get("side") in (None, other.get("side")):
+                if draft.is_specific and draft.get("clock") != other.get("clock"):
+                    continue
+                if other.get("kind") == draft.get("kind") and draft.get("side") in (None, "bilateral", other.get("side")):
                     other.fill("birads", draft.values["birads"])
 
 
@@ -150,6 +159,10 @@ _SHOULD_BE = re.compile(
     r"should (?:read|be|have been|state|say)|correct(?:ed|ion|ly)|amended|revised|instead|rather than|\bnot\b|in error|erroneous|"
     r"mistaken|typographical|is actually|now reads?|error"
 )
+_STATES = re.compile(
+    r"\W*(?:the |its |correct )*(?:size|location|position|distance|clock|quadrant|side|it)\b[^;.]{0,30}\b(?:is|"
+    r"measures)\b|\W*it measures\b"
+)
 _SAME = re.compile(r"\bthe (?:second|third|other|additional|further) (?:[a-z-]+ ){0,2}(?:lesion|mass|nodule|cyst|finding|group)\b")
 _NEW = re.compile(
     r"\b(?:additional|another|new|second|third|further|missed|not (?:previously )?(?:described|mentioned|reported)|"
@@ -223,8 +236,25 @@ def apply_addendum(findings: list[Draft], reader: GroupReader, clauses: Sequence
             _supersede(target, draft)
         elif "kind" in draft.values and (draft.is_specific or not findings) and not (correction is not None and draft.is_definite):
             findings.append(draft)
+    _amend_category(findings, clauses, view)
     findings.sort(key=lambda draft: draft.start)
     return correction
+
+
+def _amend_category(findings: list[Draft], clauses: Sequence[Clause], view: View) -> None:
+    """ "The assessment should read 4A": the only finding that was scored goes with the examination."""
+    scored = [draft for draft in findings if "birads" in draft.values]
+    mentions = [mention for clause in clauses for mention in view.categories.within(clause.start, clause.end)]
+    if len(scored) != 1 or len({mention.value for mention in mentions}) != 1 or any(find_nouns(clause, view) for clause in clauses):
+        return
+    stating = [clause for clause in clauses if view.categories.within(clause.start, clause.end)]
+    sides = {side.value for clause in stating for side in current_sides(view, clause.start, clause.end)}
+    if sides and scored[0].get("side") is not None and scored[0].get("side") not in sides:
+        return
+    before, after = scored[0].values["birads"], category_candidate(mentions[:1], "addendum_category", 0.85)
+    if after is not None and before.value != after.value:
+        scored[0].values["birads"] = after
+        scored[0].flags.append(("birads", "superseded"))
 
 
 def _turn_sides(findings: list[Draft], correction: Correction, drafts: Sequence[Draft]) -> None:
@@ -242,7 +272,7 @@ def _loose(clauses: Sequence[Clause], view: View) -> Draft:
     first = clauses[0]
     draft = Draft(role=Role.ADDENDUM, group=first.group, start=first.start, sentence=first.sentence, paragraph=first.paragraph)
     for clause in clauses:
-        if _SHOULD_BE.search(view.cut(clause)):
+        if _SHOULD_BE.search(view.cut(clause)) or _STATES.match(view.cut(clause)):
             for name, candidate in read_places(view, clause.start, clause.end).items():
                 draft.fill(name, candidate)
             draft.fill("size_mm", size_candidate(lesion_sizes(view, clause.start, clause.end)))
@@ -274,6 +304,7 @@ def _corrected(findings: list[Draft], draft: Draft, words: str) -> Draft | None:
 
 def _agreement_of_place(finding: Draft, draft: Draft) -> float | None:
     """An addendum may change the place, the size and the category, so the kind and what else agrees tell which finding it means."""
+    found = []
     for names in (
         (),
         ("size_mm", "birads"),
@@ -285,10 +316,8 @@ def _agreement_of_place(finding: Draft, draft: Draft) -> float | None:
             role=draft.role, group=draft.group, start=draft.start, sentence=draft.sentence, paragraph=draft.paragraph, values=kept
         )
         probe.is_generic, probe.is_plural = draft.is_generic, draft.is_plural
-        points = agreement(finding, probe)
-        if points is not None:
-            return points
-    return None
+        found.append(agreement(finding, probe))
+    return max((points for points in found if points is not None), default=None)
 
 
 def _is_part(size: FieldValue, known: FieldValue) -> bool:

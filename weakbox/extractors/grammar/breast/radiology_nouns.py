@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from weakbox.extractors.grammar.breast.radiology_assertion import stands
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
+from weakbox.extractors.grammar.radiology_units import Role
 from weakbox.text.lexicon import Hit
 
 
@@ -72,7 +73,15 @@ _ON_OTHER_MODALITY = re.compile(
 )
 _ONE_MORE = re.compile(r"(?:,\s*and|\band|;)\s+(?:also\s+)?an?\s+(?:[a-z-]+,?\s+){0,4}\Z")
 _AREA_OF = re.compile(r"\b(?:area|extent|span|size|region|distance|volume) of(?: the)?(?: [a-z-]+)?\s*\Z")
-_EXPLAINED = re.compile(r":\s*an?\s+(?:[a-z-]+,?\s+){0,4}\Z")
+_AS_ARE = re.compile(r",\s*as (?:is|are)\b")
+""" "A nodule is stable, as are calcifications": two findings."""
+_BESIDE = re.compile(
+    r"\b(?:between|adjacent to|anterior to|posterior to|medial to|lateral to|superior to|inferior to|behind|around|surrounding|"
+    r"beside|near)\s+"
+    r"(?:(?:index|known|main|primary|treated|dominant)\s+)?\Z"
+)
+""" "Enhancement between tumour and nipple": a place."""
+_EXPLAINED = re.compile(r":\s*(?:an?\s+)?(?:[a-z-]+,?\s+){0,5}\Z")
 _OTHER_VIEW_OF = re.compile(
     r"(?:=|\b(?:correspond\w*|correlat\w*|match\w*|c/w|account\w*)\b(?: to| with| for)?)\s*(?:the )?(?:known |palpable |"
     r"above )?(?:mammo\w*|sono\w*|us|mri|clinical\w*|"
@@ -90,7 +99,8 @@ _INTERPRETED = re.compile(
     r"\b(?P<sure>consistent with|compatible with|in keeping with|represent(?:s|ing|ed)|corresponds? to|corresponding to|"
     r"correspond(?:ing)? with|\bs/o|suggestive of|suggesting|likely|probably|presumably|looks? like|consisting of|turn(?:s|"
     r"ed) out to be|in favou?r of|is an?|are|being|diagnostic of|typical (?:of|for)|characteristic of|characteristics of|"
-    r"appearances? of|features? of|look of|hallmarks of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|proved|proves to be|proving|"
+    r"appearances? of|features? of|look of|hallmarks of|confirmed as|known as|biopsy[- ]proven|shown to be|as(?: an?)?|proven|"
+    r"proved|proves to be|proving|"
     r"attributable to|due to|i\.e\.|in the sense of)\b(?:\s+(?!at\b|in\b|measuring\b)[\w/'.-]+,?){0,5}\s*$"
 )
 _UNSURE = re.compile(
@@ -101,19 +111,22 @@ _UNSURE = re.compile(
     r"evaluate)\b(?:\s+(?!at\b|in\b)[\w/'-]+,?){0,6}\s*$"
 )
 _SCAR = re.compile(
-    r"post-?\s?(?:surgical|operative|biopsy|excision\w*|lumpectomy|treatment)|lumpectomy|surgical|\bscar\b|prior excision|"
+    r"post-?\s?(?:surgical|operative|op\b|biopsy|excision\w*|lumpectomy|treatment|wle|bcs|radiation|radiotherapy)|lumpectomy|"
+    r"surgical|\bscar\b|prior excision|"
     r"previous (?:surgery|excision)|excision site|surgery"
 )
 _SUSPICIOUS = re.compile(
     r"\b(?:lost (?:\w+ )?hil|loss of|lack\w* (?:of )?(?:a )?(?:fatty )?hil|eccentric|suspicio\w+|suspect\w*|"
     r"abnormal\w*|enlarged|thicken\w*|metasta\w+|effac\w+|loss of|replaced|round(?:ed)?\b|irregular|atypical|"
-    r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not|effaced|replaced)\b|"
+    r"patholog\w+|prominent|increased|bulky|necrotic|infiltrat\w+|malignan\w+|asymmetric\w*|hilum (?:is )?(?:absent|lost|not|"
+    r"effaced|replaced)\b|"
     r"no (?:fatty )?hilum|without (?:fatty )?hilum|absent (?:fatty )?hilum|involve[ds]?\b|bi-?rads\s?[45]|indeterminate|hypervascular)"
 )
 _NORMAL = re.compile(
     r"\b(?:normal\w*|benign\w*|unremarkable|reactive|physiologic\w*|non-?enlarged|not (?:enlarged|pathologic\w*|suspicious|abnormal)|"
     r"no (?:suspicious|abnormal|enlarged|pathologic\w*|axillary|evidence|significant)|preserved|non-?specific|without (?:suspicious|"
-    r"abnormal|enlarged|axillary)|morpholog\w+ normal|(?:maintained|retained|intact|normal|benign) (?:fatty |echogenic |central )*hil\w+)\b"
+    r"abnormal|enlarged|axillary)|morpholog\w+ normal|(?:maintained|retained|intact|normal|benign) (?:fatty |echogenic |"
+    r"central )*hil\w+)\b"
 )
 _KNOWN_CANCER = re.compile(
     r"\b(?:known|(?:biopsy|histolog\w+|patholog\w+)[- ]?(?:proven|diagnosed|confirmed|verified)|recent|proven|diagnosed|confirmed|"
@@ -137,11 +150,7 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     cut = view.cut(clause)
     nouns: list[Noun] = []
     hits = [hit for hit in view.nouns.within(clause.start, clause.end) if hit.label != "other"]
-    if (
-        hits
-        and _DENSE.search(cut, 0, hits[0].start - clause.start)
-        and not _is_located(clause, view)
-    ):
+    if hits and _DENSE.search(cut, 0, hits[0].start - clause.start) and not _is_located(clause, view):
         hits = [hit for hit in hits if not _DENSE.search(cut, 0, hit.start - clause.start) or hit.label not in ("mass", "lesion")]
     labelled = {label.start for label in view.labels.within(clause.start, clause.end)}
     labelled |= {
@@ -168,7 +177,10 @@ def _read_nouns(clause: Clause, view: View) -> list[Noun]:
     return nouns
 
 
-_MEASURE = re.compile(r"\s+(?:size|diameter|dimensions?|extent|volume|burden|bed|span|margins?|edge|depth|location|position|site)\b(?!\s*:)")
+_MEASURE = re.compile(
+    r"\s+(?:size|diameter|dimensions?|extent|volume|burden|bed|span|margins?|edge|depth|location|position|"
+    r"site)\b(?!\s*:)"
+)
 """ "Whole tumour size", "mass diameter": a measure of what is described already."""
 
 
@@ -186,10 +198,10 @@ def _noun(hit: Hit, clause: Clause, cut: str, view: View) -> Noun | None:
         return None
     if _is_of_other_study(cut, start, view) or _is_queried(cut, start, end) or _is_of_skin(hit, clause, cut, view):
         return None
-    if _NOTHING_REAL.match(cut, end):
+    if NOTHING_REAL.match(cut, end) or _OF_BACKGROUND.search(cut, start, min(len(cut), end + 30)):
         return None
     stands_here = stands(cut, _head_start(cut, start, end), end)
-    if stands_here is None:
+    if stands_here is None or (not stands_here and _BESIDE.search(cut, 0, start)):
         return None
     before = _phrase_before(cut, start)
     words = cut[start:end]
@@ -254,7 +266,8 @@ def _kind(hit: Hit, clause: Clause, cut: str, view: View) -> str | None:
     near = cut[max(0, start - 60) : end + 60]
     if hit.label == "cancer":
         lead = cut[max(0, start - 40) : start]
-        is_meant = _KNOWN_CANCER.search(lead) and not _HISTORY.search(lead)
+        is_measured = clause.role is Role.FINDINGS and bool(view.sizes.within(clause.start, clause.end))
+        is_meant = (is_measured or _KNOWN_CANCER.search(lead)) and not _HISTORY.search(lead)
         return "mass" if is_meant and not re.search(r"no (?:known|mammographic|evidence|sonographic)", lead) else None
     if hit.label == "lesion":
         return "cyst" if re.search(r"\bcystic\b|anechoic", cut[max(0, start - 30) : start]) and "solid" not in near else "mass"
@@ -287,18 +300,20 @@ _INSIDE_KNOWN = re.compile(
     r"that|said)\s+(?:same\s+)?"
     r"(?:mass|lesion|tumou?r|nodule|distortion|asymmetry|density|opacity|cyst|area|abnormality|known cancer|index lesion|sol))\b"
 )
-_NOTHING_REAL = re.compile(
-    r"[^;.]{0,70}?\b(?:consistent with|represent(?:s|ing)?|compatible with|in keeping with|typical of|likely|due to|"
+NOTHING_REAL = re.compile(
+    r"[^;.]{0,70}?\b(?:consistent with|is|are|was|shows?|represent(?:s|ing)?|compatible with|in keeping with|typical of|likely|due to|"
     r"attributed to|characteristic of|"
     r"suggest(?:s|ive of|ing)|reflect(?:s|ing)?|s/o|c/w)\s+(?:an? |"
     r"the )?(?:[a-z-]+ )?(?:background(?: parenchymal)? enhancement|bpe\b|(?:normal|dense|"
     r"glandular|fibroglandular|overlapping|accessory|physiologic\w*|hormonal|superimposed|residual) (?:[a-z]+ )?(?:tissue|"
     r"parenchyma|enhancement|changes?|uptake|"
-    r"structures?|gland\w*|breast)|composite shadow\w*|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|superimposition|"
+    r"structures?|gland\w*|breast)|composite shadow\w*|artefacts?|artifacts?|fat lobules?|ribs?\b|gyna?ecomastia|summation|"
+    r"superimposition|"
     r"skin (?:fold|lesion|mole)|"
     r"post-?\s?(?:surgical|operative|biopsy|treatment|radiation) (?:scar|change\w*)|scar(?:ring)?\b|h(?:a)?ematoma|seroma|"
     r"abscess|lymph vessels?)"
 )
+_OF_BACKGROUND = re.compile(r"\bof (?:[a-z-]+ )?(?:background|bpe\b|physiologic|hormonal)")
 _VESSEL = re.compile(r"\b(?:vascular|arterial|vessel\w*)\s+(?:wall\s+)?$")
 
 
@@ -345,7 +360,8 @@ def _node_kind(cut: str, start: int, end: int, *, is_in_breast: bool) -> str | N
 
 
 _DIAGNOSIS = re.compile(
-    r"(?:fibroadenomas?|hamartomas?|lipomas?|papillomas?|(?:oil )?cysts?|galactoceles?|(?:lymph )?nodes?|intra-?mammary (?:lymph )?nodes?)"
+    r"(?:fibroadenomas?|hamartomas?|lipomas?|papillomas?|(?:oil )?cysts?|galactoceles?|(?:lymph )?nodes?|"
+    r"intra-?mammary (?:lymph )?nodes?)"
 )
 _NAMES_IT = re.compile(
     r"[,(-]\s*(?:(?:simple|typical|known|benign|involuting|degenerating|calcified|calcifying|old|complicated|hyalini[sz]ed|"
@@ -365,7 +381,8 @@ def _is_in_brackets(between: str, noun: Noun, clause: Clause, view: View) -> boo
 
 
 _OTHER_PROCEDURE = re.compile(
-    r"\b(?:and|plus|,|with)\b[^;.]*\b(?:biops\w+|cores?|vab|vacuum\w*|fna\w*|aspiration|locali[sz]ation|excision|sampling|follow-?up|views?|"
+    r"\b(?:and|plus|,|with)\b[^;.]*\b(?:biops\w+|cores?|vab|vacuum\w*|fna\w*|aspiration|locali[sz]ation|excision|sampling|"
+    r"follow-?up|views?|"
     r"ultrasound|mri|clip)\b(?: guided)?[^,;.]{0,30}\b(?:of|for)\b"
 )
 """ "Core of the mass and biopsy of the calcifications": two findings, each with its own procedure."""
@@ -383,7 +400,9 @@ def _is_part_of(nouns: list[Noun], noun: Noun, clause: Clause, cut: str, view: V
     """Whether the noun only describes or names the one before it ("with calcifications", "consistent with a cyst")."""
     last = nouns[-1]
     between = cut[last.end - clause.start : noun.start - clause.start]
-    if noun.is_generic and _AREA_OF.search(between):
+    if _AS_ARE.search(between):
+        return False
+    if (_AREA_OF.search(between) and noun.is_generic) or _BESIDE.search(between):
         return True
     if (last.is_definite or last.is_generic) and _EXPLAINED.search(between):
         if last.is_generic and not noun.is_generic:

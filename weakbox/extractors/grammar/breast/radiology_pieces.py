@@ -13,6 +13,7 @@ from weakbox.extractors.grammar.breast.radiology_nouns import Noun
 from weakbox.extractors.grammar.breast.radiology_units import Clause, View
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_units import Role
+from weakbox.text.quantities import Size, parse_number
 
 _INLINE = re.compile(
     r"(?P<ultrasound>\b(?:ultraso\w+|sonogra\w+|sonar|usg?|echogra\w+)\b(?! guid|-guid| correl)|sonographic\w*)|(?P<mri>\b(?:mri|"
@@ -21,9 +22,16 @@ _INLINE = re.compile(
 _CONTRALATERAL = re.compile(r"\b(?:contralateral|opposite|other) (?:side|breast)\b|\bcontralaterally\b")
 _LARGEST = re.compile(r"\b(?:the )?(?:largest|biggest|greatest|most prominent|dominant|larger|most suspicious|for example|e\.g\.)\b")
 _NUMBERS = {"two": 2, "2": 2, "both": 2, "couple of": 2, "pair of": 2, "three": 3, "3": 3, "four": 4, "4": 4, "five": 5, "5": 5}
+_EACH_ONE = re.compile(
+    r"(?:[:;,(]\s*(?:and\s+|with\s+)?|\band\s+|\bwith\s+)(?=(?:one|another|(?:the|a) (?:first|second|third|other|larger|smaller|"
+    r"largest|smallest|former|"
+    r"latter))\b)"
+)
 JOINED = re.compile(r"\s*(?:,|and|&|,\s*and)\s*")
-EXACT_COUNT = re.compile(r"\b(?:two|three|four|five|2|3|4|5|both|couple of|pair of)\b")
-_STRONG_CUT = re.compile(r";|\|(?=\s)|[,.]?\s(?=\(\d\)\s)")
+_SHARED_UNIT = re.compile(r"(?<![\d.,:/+x-])(?<! x )(?P<value>\d{1,2}(?:[.,]\d)?)\s?(?:and|&)\s?$")
+_JOINED_SIZES = re.compile(r"(?:\s*\([a-z ,-]{1,30}\))?\s*(?:,|and|&|,\s*and)\s*(?:another (?:of )?)?")
+EXACT_COUNT = re.compile(r"(?<![\w.,:+/-])(?:two|three|four|five|2|3|4|5|both|couple of|pair of)\b(?![.,:]\d|\s?(?:mm|cm|x\s?\d|o'))")
+_STRONG_CUT = re.compile(r";|\|(?=\s)|[,.]?\s(?=\([a-f\d]\)\s)")
 _CUT = re.compile(r";|\.\s|\||,\s*and\b|\band\b|,|\bwhile\b|\bwhereas\b|\bplus\b|\bas well as\b|\bin addition to\b|/")
 _OPENS_PIECE = re.compile(
     r"\s*(?:and\s+|also\s+)?(?:there (?:is|are)\s+)?(?:an?|one|two|three|another|the|several|multiple|few|in|on|at|within|left|right|"
@@ -160,11 +168,19 @@ class PieceReader:
         view = self.view
         clocks = [clock for clock in view.clocks.within(start, end) if not clock.is_range]
         largest = _LARGEST.search(view.text.lower, start, end)
+        if largest is not None and draft.is_plural:
+            parts = self._largest_of_sides(draft, largest.start(), end)
+            if parts:
+                return parts
         if largest is not None:
             first = largest.start()
             for name, candidate in read_places(view, first, end).items():
                 draft.fill(name, candidate)
             draft.fill("size_mm", size_candidate(lesion_sizes(view, first, end)))
+        if draft.is_plural:
+            parts = self._one_by_one(draft, clause, end)
+            if parts:
+                return parts
         if draft.is_plural and largest is None and len({clock.value for clock in clocks}) > 1:
             return self._listed(draft, clause, start, end)
         if draft.is_plural and largest is None:
@@ -176,14 +192,56 @@ class PieceReader:
         draft.fill("size_mm", size_candidate(lesion_sizes(view, start, end)))
         return [draft]
 
+    def _one_by_one(self, draft: Draft, clause: Clause, end: int) -> list[Draft]:
+        """ "Two masses: one in the lower inner quadrant, 14 mm, and one subareolar": each for itself."""
+        lower = self.view.text.lower
+        cuts = [match.end() for match in _EACH_ONE.finditer(lower, draft.start, end)]
+        spans = list(itertools.pairwise([*cuts, end]))
+        if len(spans) < 2 or not all(read_places(self.view, *span) or lesion_sizes(self.view, *span) for span in spans):
+            return []
+        parts = []
+        for index, (first, last) in enumerate(spans):
+            part = replace(draft, start=draft.start + index, values=dict(draft.values), is_plural=False, flags=[])
+            sides = current_sides(self.view, first, last)
+            stated = side_of(sides, "side", 0.92)
+            if stated is not None:
+                part.values["side"] = stated
+            for name, candidate in read_places(self.view, first, last).items():
+                part.fill(name, candidate)
+            part.fill("size_mm", size_candidate(lesion_sizes(self.view, first, last)))
+            parts.append(part)
+        return parts
+
+    def _largest_of_sides(self, draft: Draft, start: int, end: int) -> list[Draft]:
+        """ "The largest on the right 15 mm at 10 o'clock and on the left 11 mm": the largest of each breast is a finding."""
+        sides = current_sides(self.view, start, end)
+        if len(sides) != 2 or {side.value for side in sides} != {"left", "right"}:
+            return []
+        sizes = lesion_sizes(self.view, start, end)
+        if len(sizes) != 2:
+            return []
+        is_first = sides[0].start < sizes[0].start
+        edges = (sides[0].start, sides[1].start, end) if is_first else (start, sides[0].end, end)
+        parts: list[Draft] = []
+        for side, (first, last) in zip(sides, itertools.pairwise(edges), strict=True):
+            part = replace(draft, start=draft.start + len(parts), values=dict(draft.values), flags=[])
+            part.fill("size_mm", size_candidate(lesion_sizes(self.view, first, last)))
+            for name, candidate in read_places(self.view, first, last).items():
+                part.fill(name, candidate)
+            stated = side_of([side], "side", 0.92)
+            if stated is not None:
+                part.values["side"] = stated
+            parts.append(part)
+        return parts if all("size_mm" in part.values for part in parts) else []
+
     def _measured_list(self, draft: Draft, start: int, end: int) -> list[Draft]:
         """ "2 further masses, 8 mm and 6 mm": as many findings as sizes where the count says so."""
         lower = self.view.text.lower
-        sizes = lesion_sizes(self.view, start, end)
-        count = EXACT_COUNT.search(lower, max(0, draft.start - 60), draft.start)
-        if len(sizes) < 2 or count is None or _NUMBERS.get(count[0]) != len(sizes):
+        sizes = self._with_shared_unit(lesion_sizes(self.view, start, end))
+        counts = EXACT_COUNT.findall(lower, max(0, draft.start - 60), draft.start)
+        if len(sizes) < 2 or not counts or _NUMBERS.get(counts[-1]) != len(sizes):
             return []
-        if not all(JOINED.fullmatch(lower, one.end, other.start) for one, other in itertools.pairwise(sizes)):
+        if not all(_JOINED_SIZES.fullmatch(lower, one.end, other.start) for one, other in itertools.pairwise(sizes)):
             return []
         places = read_places(self.view, start, end)
         parts = []
@@ -194,6 +252,15 @@ class PieceReader:
             part.fill("size_mm", size_candidate([size]))
             parts.append(part)
         return parts
+
+    def _with_shared_unit(self, sizes: list[Size]) -> list[Size]:
+        """ "6 and 5 mm" is two sizes."""
+        match = _SHARED_UNIT.search(self.view.text.lower, max(0, sizes[0].start - 12), sizes[0].start) if len(sizes) == 1 else None
+        if match is None or len(sizes[0].values_mm) > 1:
+            return sizes
+        is_cm = self.view.text.lower[sizes[0].start : sizes[0].end].rstrip().endswith("cm")
+        value = round(parse_number(match["value"]) * (10 if is_cm else 1), 3)
+        return [replace(sizes[0], values_mm=(value,), start=match.start("value"), end=match.end("value")), *sizes] if value else sizes
 
     def _listed(self, draft: Draft, clause: Clause, start: int, end: int) -> list[Draft]:
         view = self.view

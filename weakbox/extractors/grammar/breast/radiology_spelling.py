@@ -16,7 +16,10 @@ from weakbox.text.sections import TextSection
 _SPELLINGS = (
     (
         "rads",
-        re.compile(r"b(?<![a-z\d]b)(?:[il1]\s?-?\s?rad(?:s|5(?=[\s:=]+[0-6])|(?!\w))(?:\s?(?:®|™|\(r\)|\(tm\)))?|irads?(?:®|™))(?![a-z])"),
+        re.compile(
+            r"b(?<![a-z\d]b)(?:[il1]\s?-?\s?rad(?:s|5(?=[\s:=]+[0-6])|(?!\w))(?:\s?(?:®|™|\(r\)|\(tm\)))?|irads?(?:®|"
+            r"™))(?![a-z])"
+        ),
     ),
     ("side", re.compile(r"[lr]t(?<![\w/'][lr]t)(?![\w'])")),
     ("sided", re.compile(r"[- ]sided\b(?:(?<=left.sided)|(?<=right.sided)|(?<=\blt.sided)|(?<=\brt.sided))")),
@@ -31,8 +34,11 @@ _SUBDIVIDED = re.compile(
     r"(?P<sub>[abc])(?P<close>\))?(?![\w'])"
 )
 _ROMAN = re.compile(
-    r"rads(?:\s*(?:[:=(-]|\b(?:category|cat\.?|score|assessment|final|is)\b)){0,3}\s*(?P<roman>vi|iv|v|i{1,3})(?:(?P<sub>[abc])|-(?P<dashed>[abc]))?(?![\w'])"
+    r"rads(?:\s*(?:[:=(-]|\b(?:category|cat\.?|score|assessment|final|is)\b)){0,3}\s*(?P<roman>vi|iv|v|i{1,3})(?:(?P<sub>[abc])|"
+    r"-(?P<dashed>[abc]))?(?![\w'])"
 )
+_LETTER_ZERO = re.compile(r"rads[ :=]{0,2}(?:category |cat\.? )?(?P<zero>o)(?![\w'])")
+""" "BI-RADS O": the letter for the number."""
 _NUMERALS = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
 _RADIOTHERAPY = re.compile(
     r"(?:\+|&|\b(?:post|chemo|wle|bcs|after|s/p|adjuvant|had|received|completed|lumpectomy(?: and)?|surgery(?: and)?)[ -]?)\s?$"
@@ -86,6 +92,7 @@ def _edits(text: Normalised) -> list[Edit]:
     for match in _SUBDIVIDED.finditer(lower):
         if match["gap"].strip() != "(" or match["close"]:
             edits.append((match.start("gap"), match.end(), text.text[slice(*match.span("sub"))]))
+    edits += [(match.start("zero"), match.end(), " 0") for match in _LETTER_ZERO.finditer(lower)]
     for match in _ROMAN.finditer(lower):
         sub = (match["sub"] or match["dashed"] or "").upper()
         edits.append((match.start("roman"), match.end(), _NUMERALS[match["roman"]] + sub))

@@ -56,10 +56,15 @@ def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
     return spans[:-1] if spans and not text[slice(*spans[-1])].strip() else spans
 
 
+_LINE_ENDS = ("\n", "\r", "\\.br\\")
+"""How a message may write the end of a line."""
+
+
 def _raw_column(view: View, start: int, end: int) -> int:
-    """Where a cell begins on its line of the raw text."""
-    first = view.text.to_raw(start, end).start
-    return first - (view.text.raw.rfind("\n", 0, first) + 1)
+    """Where a cell begins on its line as it was written."""
+    raw, first = view.text.raw, view.text.to_raw(start, end).start
+    line = max(raw.rfind(mark, 0, first) + len(mark) if mark in raw else 0 for mark in _LINE_ENDS)
+    return first - line
 
 
 _PRIOR_TITLE = re.compile(r".*\b(?:previous(?:ly)?|prior|former|old|last (?:exam|study|visit|scan|year)|baseline|was|(?:19|20)\d\d)\b")

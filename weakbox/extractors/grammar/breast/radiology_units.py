@@ -81,23 +81,29 @@ LABEL = re.compile(
     r"\b(?P<noun>lesions?|findings?|nodules?|mass(?:es)?|abnormalit(?:y|ies)|targets?|rois?|cysts?|areas?|foc(?:us|i)|sites?|"
     r"index lesion|groups?|clusters?)\s*(?:no\.?|nr\.?|number|marker|id)?\s*(?::(?!\s*\d{1,2}[.)])|#)?\s*#?"
     r"(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'’]|[.,]\d|:\d\d|\s?(?:mm|cm|o'?\s?clock|x\s?\d|%|-?\s?(?:month|"
-    r"year|week|view)|(?:by|\*)\s?\d)|\s?(?:-|to|"
-    r"and|,|x|or)\s?\d+(?:[.,]\d)?\s?(?:mm|cm|o'?\s?clock))"
+    r"year|week|view)|(?:by|\*)\s?\d)|(?:-\s?|\s-(?!\s)|\s?(?:to|"
+    r"and|,|x|or)\s?)\d+(?:[.,]\d)?\s?(?:mm|cm|o'?\s?clock))"
     r"|(?<![\w#])#\s?(?P<hash>\d{1,2})(?![\w.,/]\d|\d)"
 )
 
 
-_MORE_LABELS = re.compile(r"(?:\s*(?:,|&|\+|,?\s?and)\s*#?(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'\u2019.:/-]|\s?(?:mm|cm|x\s?\d)))")
+_MORE_LABELS = re.compile(
+    r"(?:\s*(?:,|&|\+|,?\s?and)\s*#?(?P<value>\d{1,2}[a-c]?|[rl]-?\d{1,2}|[a-h])(?![\w'\u2019.:/-]|"
+    r"\s?(?:mm|cm|x\s?\d)))"
+)
 _ROW_LABEL = re.compile(
     r"(?m)^[ \t|]*(?:(?i:right|left|rt|lt|r|l)\b[ \t|]+)?"
     r"(?P<value>[A-H](?=[ \t]*(?:\||\t|[ \t]{2,}))|[RLN]-?\d{1,2}(?=[ \t]*[|\t:=]|[ \t]{2,}))"
 )
 _BARE_LABEL_AFTER = re.compile(
-    r"\s*[,;:)&]|\.?\s*$|\.(?=\s)|\s+(?:is|was|has|had|are|were|and|or|to|remains?|measures?|shows?|demonstrates?|corresponds?|represents?|appears?|"
+    r"\s*[,;:)&]|\.?\s*$|\.(?=\s)|\s+(?:is|was|has|had|are|were|and|or|to|remains?|measures?|shows?|demonstrates?|corresponds?|"
+    r"represents?|appears?|"
     r"also|now|again|only|needs?|warrants?|requires?|should|may|could|likely|in|at)\b"
 )
 _NO_LABEL_BEFORE = re.compile(
-    r"(?:\b(?:acr|type|density|category|cat|composition|bi-?rads|grade|class|level|pattern|vitamin|hepatitis|dr)\.?|\d)[ :=(-]{0,3}$", re.IGNORECASE
+    r"(?:\b(?:acr|type|density|category|cat|composition|bi-?rads|grade|class|level|pattern|vitamin|hepatitis|dr)\.?|"
+    r"\d)[ :=(-]{0,3}$",
+    re.IGNORECASE,
 )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from weakbox.extractors.grammar.breast.places import PlaceWord, find_clocks, find_nipple_distances, find_quadrants, find_sides
+from weakbox.extractors.grammar.breast.places import PlaceNumber, PlaceWord, find_clocks, find_nipple_distances, find_quadrants, find_sides
 from weakbox.extractors.grammar.breast.radiology_categories import find_categories
 from weakbox.extractors.grammar.breast.radiology_headings import Heading, read_heading
 from weakbox.extractors.grammar.breast.radiology_lines import HEADED, report_sentences
@@ -49,6 +49,7 @@ def build_view(text: Normalised, sections: Sequence[TextSection]) -> View:
         categories=Located(find_categories(lower)),
         labels=Located(find_labels(text.text, lower)),
     )
+    view = replace(view, clocks=Located(_without_label_numbers(view)))
     walker = _Walker(view=view)
     sections = _without_false_legends(sections, view)
     for number, section in enumerate(sections):
@@ -57,6 +58,16 @@ def build_view(text: Normalised, sections: Sequence[TextSection]) -> View:
     foreign = injection_spans(lower)
     clauses = tuple(clause for clause in walker.clauses if not any(start < clause.end and clause.start < end for start, end in foreign))
     return replace(view, clauses=clauses, is_addressed_to_machine=bool(foreign), modality_headings=tuple(walker.modality_headings))
+
+
+def _without_label_numbers(view: View) -> list[PlaceNumber]:
+    """ "Nodule 1 - 3 o'clock" is nodule 1 at three o'clock, not from one to three."""
+    labels = {label.value_start: label.end for label in view.labels.items}
+    clocks: list[PlaceNumber] = []
+    for clock in view.clocks.items:
+        end = labels.get(clock.start)
+        clocks += [clock] if end is None else find_clocks(view.text.lower, end, clock.end)
+    return clocks
 
 
 _CAPITAL_SIDE = re.compile(r"(?<![\w/.+-])(?<!\d )(?:(?P<left>L)|(?P<right>R))(?= (?:[a-z]{3,}|[ULA][A-Za-z]+)\b)")
@@ -87,7 +98,8 @@ def _without_false_legends(sections: Sequence[TextSection], view: View) -> list[
 _TITLE_LINE = re.compile(
     r"(?m)^[ \t*_#=<>\[-]*(?:\d[.)] ?)?(?P<name>(?:(?P<impression>(?:overall |final |radiolog\w+ )?(?:impression|"
     r"conclusions?|opinion|summary|interpretation|assessment|"
-    r"diagnosis|comments?))|(?P<findings>(?:imaging |radiolog\w+ |mammographic |detailed )?(?:findings?|report|description|observations?))|"
+    r"diagnosis|comments?))|(?P<findings>(?:imaging |radiolog\w+ |mammographic |detailed )?(?:findings?|report|description|"
+    r"observations?))|"
     r"(?P<recommendation>recommendations?|plan|management|advice|next steps?|follow[ -]?up)|"
     r"(?P<clinical_information>(?:clinical )?(?:history|"
     r"indications?|information|details|notes)|reason for (?:exam|study))|(?P<technique>technique|protocol|procedure)|"
@@ -103,7 +115,11 @@ _ANY_FIELD = re.compile(
 )
 
 
-_NUMBERED_FINDING = re.compile(r"findings? #?\d{1,2}\b(?! ?(?:mm|cm|x))")
+_NUMBERED_FINDING = re.compile(r"findings? #?(?:\d{1,2}\b(?! ?(?:mm|cm|x))|[a-h](?=[ \t]*(?:\n|[:.)-])))")
+_BLOCK_START = re.compile(
+    r"[ \t*_#]*(?:lesion|finding|mass|nodule|target|area|abnormality|cyst)s? ?#?(?:\d{1,2}|"
+    r"[a-h])[ \t*_]*(?:\n|[:.(-])"
+)
 
 
 def without_fields(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
@@ -121,11 +137,26 @@ def _is_field(lower: str, start: int) -> bool:
     if _NUMBERED_FINDING.match(lower, start):
         return True
     line = lower.rfind("\n", 0, start) + 1
+    if lower[line:start].strip(" \t*-0123456789.)(") and _FIELD_OF_BLOCK.match(lower, start):
+        return True
     before = lower.rfind("\n", 0, max(0, line - 1)) + 1
     if not _FIELD_OF_BLOCK.match(lower, line):
         return False
     is_indented = lower[line : line + 1] in (" ", "\t") and _INDENTED_FIELD.match(lower, before) is not None
-    return is_indented or _ANY_FIELD.match(lower, before) is not None
+    return is_indented or _ANY_FIELD.match(lower, before) is not None or _opens_block(lower, line)
+
+
+_BLOCK_LINES = 8
+
+
+def _opens_block(lower: str, line: int) -> bool:
+    """Whether a label's heading opens the lines above, up to the next blank one."""
+    for above in reversed(lower[:line].splitlines()[-_BLOCK_LINES:]):
+        if not above.strip():
+            return False
+        if _BLOCK_START.match(above + "\n"):
+            return True
+    return False
 
 
 def with_titles(sections: Sequence[TextSection], lower: str) -> list[TextSection]:
@@ -161,6 +192,8 @@ class _Block:
     side: PlaceWord | None = None
     side_until: int | None = None
     """The last paragraph it reaches to where words follow it on its line."""
+    side_paragraph: int = -1
+    """The paragraph that the side opens on a line of its own: what is headed "- US:" in it stays on that side."""
     modality: str | None = None
     is_side_outer: bool = False
     is_side_titled: bool = False
@@ -180,7 +213,8 @@ _SAW = re.compile(
     r"breasts?) (?:of [a-z ]{3,30} )?(?:shows?|demonstrates?|reveals?|confirms?|is (?:normal|negative|unremarkable))\b|"
     r"\b(?:tissue|parenchyma|breasts?) (?:is|are|appears?|shows?|comprises?) (?:[a-z]+ )?(?:predominantly|mostly|almost|entirely|"
     r"heterogeneous\w*|extremely|fatty|dense|scattered|composed|normal|symmetric\w*|mixed)|\bscattered (?:areas of )?fibroglandular|"
-    r"\bheterogeneously dense|\bhypo-?echoic|\banechoic|\bnon-?mass|\b(?:density|composition) (?:is )?(?:acr |category |bi-?rads )?[:(]?\s?"
+    r"\bheterogeneously dense|\bhypo-?echoic|\banechoic|\bnon-?mass|\b(?:density|composition) (?:is )?(?:acr |category |"
+    r"bi-?rads )?[:(]?\s?"
     r"[a-d]\b|^\W*no (?:suspicious|dominant|focal|discrete|abnormal|evidence|other|new|mammographic|sonographic|significant)\b|"
     r"\bmeasur(?:es|ing) \d|\bin the area of (?:clinical )?(?:concern|interest)"
 )
@@ -210,7 +244,7 @@ _ASIDE = re.compile(
     r"exams? interpreted[a-z ]*)(?: ?\([a-z ]+\))?(?: (?:for|of|at|view|exam|screening|visit|"
     r"planning|reasons?|views?)){0,3}(?: ?\(s\))?|clin(?:ical)?\.?[ /]?(?:hx|history|profile|info\w*|dx|details|notes?|"
     r"indication|data|context|question)?|hx|h/o|c/c|k/c/o|"
-    r"c/o|complaints?|presenting complaints?|chief complaints?|"
+    r"known(?: disease| cancer| malignancy| diagnosis)?|c/o|complaints?|presenting complaints?|chief complaints?|"
     r"reason(?: for [a-z]+)?|referral|history|indication|symptoms?|comparison|prior\w*|previous(?: \w+)?|technique|"
     r"rec(?:ommendation)?s?|adv(?:ice)?|plan)\s*[:=]|\W*(?:kindly read|please read)\b|\W*biopsy {3,}|\W*clinical exam {3,}"
 )
@@ -222,7 +256,17 @@ _SPOKEN_IMPRESSION = re.compile(
     r"(?:impression|conclusion|opinion|in summary|in conclusion|to summari[sz]e|overall impression)\b(?! of)[,:]?\s"
 )
 """ "Impression left breast mass": the heading as it was dictated."""
-_LABEL_VERB = re.compile(r"(?:is|was|has|had|remains?|measures?|shows?|demonstrates?|appears?|corresponds?|represents?|likely|now|again)\b")
+_OF_OTHERS = re.compile(
+    r"\W*(?:(?:the|an?|her|in the) )?(?:outside|referring|original|initial|external|(?:prior|previous|"
+    r"earlier)(?= (?:[a-z]+ ){0,3}(?:report|reader|radiologist|"
+    r"interpretation)))(?: [a-z]+){0,4} (?:described|reported|noted|stated|states|gave|mentioned|mentions|assigned|called|"
+    r"raised|questioned|describes)\b"
+)
+""" "The outside report described a mass as BI-RADS 4": what others read."""
+_LABEL_VERB = re.compile(
+    r"(?:is|was|has|had|remains?|measures?|shows?|demonstrates?|appears?|corresponds?|represents?|likely|"
+    r"now|again)\b"
+)
 _HAS_WORD = re.compile(r"[a-z0-9]")
 _OTHER_STUDY = re.compile(
     r"(?:ct|pet|cxr|chest x-?ray|dexa|dxa|bone (?:density|scan)|pelvic|abdominal|thyroid|transvaginal|obstetric|hepatic|liver|"
@@ -330,7 +374,11 @@ class _Walker:
         if position >= sentence.end or not _HAS_WORD.search(lower, position, sentence.end):
             return
         own = Role.CONTEXT if self.is_elsewhere and role in READ_ROLES else role
-        if self._is_aside(sentence) or (not self.has_findings and self._is_of_patient(sentence)):
+        if (
+            _OF_OTHERS.match(lower, position, sentence.end)
+            or self._is_aside(sentence)
+            or (not self.has_findings and self._is_of_patient(sentence))
+        ):
             own = Role.CLINICAL
         self.clauses.append(
             Clause(
@@ -403,13 +451,16 @@ class _Walker:
             return
         if heading.side or heading.modality:
             self.is_elsewhere = False
-            block.label = None
+            is_in_block = block.label_until is not None and sentence.paragraph <= block.label_until and heading.end < sentence.end
+            if heading.side or not is_in_block:
+                block.label = None
             if self._opens_line(heading.start):
                 self.aside = None
         if heading.modality:
             self.modality_headings += [Hit(heading.start, heading.end, name) for name in heading.modality.split("+")]
             is_outer = block.is_side_outer and block.side is not None and block.side_until is None
-            if not is_outer and not heading.side and self._opens_line(heading.start):
+            is_under = sentence.paragraph == block.side_paragraph and heading.end < sentence.end
+            if not (is_outer or is_under) and not heading.side and self._opens_line(heading.start):
                 block.side = None
             block.modality = heading.modality
             if self._opens_line(heading.start):
@@ -428,6 +479,8 @@ class _Walker:
             if heading.modality is None and block.is_side_outer:
                 block.modality = None
             block.side_until = sentence.paragraph if heading.end < sentence.end else None
+            is_alone = heading.modality is None and heading.end >= sentence.end
+            block.side_paragraph = sentence.paragraph if is_alone else -1
 
     def _label(self, block: _Block, sentence: Sentence) -> None:
         """A label that opens a line begins the labelled block of its finding."""
