@@ -23,8 +23,6 @@ ALL = [
 NOT_YET = {
     "halcyon-b4-02": "two places in one sentence, told apart later as 'the mass' and 'the calcifications'",
     "sandhill-b6-01": "specimen letters at the ends of findings that several specimens share",
-    "kookaburra-b7-02": "'1. & 2.' as one group",
-    "hb2-midplains-va-bp-02": "'lobular' at the end of a line that a markup ends",
     "hb2-cabinet-amboise-bp-02": "a list 'a - ... b - ...' in small letters that was joined to one line, in French",
     "prignitz-pb-01": "total extent that the German glossary makes a size, mastopathy beside 'no tumour'",
     "veenland-pb-01": "a label inside the words for a node, below a Dutch form",

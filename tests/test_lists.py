@@ -16,6 +16,19 @@ def laid_out(raw: str) -> list[str]:
         ("A ROI left mid; B left systematic; C right systematic", ["A:ROI left mid;", "B:left systematic;", "C:right systematic"]),
         ("1 = right base. 2 = right apex. 3 = left base.", ["1 : right base.", "2 : right apex.", "3 : left base."]),
         ("1.-2. Target right apex, 3. right base, 4. right mid", ["1.-2. Target right apex,", "3. right base,", "4. right mid"]),
+        (
+            "Right: 1 base - benign; 2 mid - benign; 3 apex - 3+3=6.\nLeft: 4 base - benign; 5 mid - benign; 6 apex - benign.",
+            [
+                "Right:",
+                "1:base - benign;",
+                "2:mid - benign;",
+                "3:apex - 3+3=6.",
+                "Left:",
+                "4:base - benign;",
+                "5:mid - benign;",
+                "6:apex - benign.",
+            ],
+        ),
         ("II: carcinoma in one of six cores. III: no malignancy.", ["II: carcinoma in one of six cores.", "III: no malignancy."]),
     ],
 )

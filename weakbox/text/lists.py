@@ -19,6 +19,8 @@ _ITEM = re.compile(
 _SECOND_ITEM = re.compile(r"[;,.:] +(?:[B-L]|[IVX]{2,4}|\d{1,2})(?:\.?\)|[.:)]| =| -)?[ -]")
 """What every inline list holds: without it no line is looked at."""
 _FEWEST = 3
+_SIDE_LEAD = re.compile(r"[ \t]*(?:[-*•][ \t]*)?(?:left|right|lt|rt|[LR])\b[^:\d\n]{0,20}:[ \t]+", re.IGNORECASE)
+"""A side above all items of its line: it becomes a line of its own."""
 _PLACE = re.compile(
     r"\b(?:left|right|base|apex|mid|lateral|medial|zone|roi|target|lobe|systematic|breast|axilla\w*|nodes?|quadrant|prostate|margin|vesicles?)\b",
     re.IGNORECASE,
@@ -30,11 +32,14 @@ def with_item_lines(text: Normalised) -> Normalised:
     if _SECOND_ITEM.search(text.text) is None:
         return text
     signs = None
-    start = 0
+    start = reached = 0
     for line in text.text.split("\n"):
-        runs = _items(line) if len(line) > 30 else []
+        runs = _items(line, reached + 1) if len(line) > 30 else []
         if runs:
             signs = signs or list(text.text)
+            reached = _order(runs[-1]["last"] or runs[-1]["label"]) or 0
+            if _SIDE_LEAD.fullmatch(line, 0, runs[0].start("label")):
+                signs[start + runs[0].start("label") - 1] = "\n"
             for number, match in enumerate(runs):
                 label = start + match.start("label")
                 if number and signs[label - 1] in " \t":
@@ -50,14 +55,17 @@ def with_item_lines(text: Normalised) -> Normalised:
     return replace(text, text=changed, lower=changed.lower())
 
 
-def _items(line: str) -> list[re.Match[str]]:
-    """The items of the line's list: labels that count from the first on, each with a place, or that each end with a colon."""
+def _items(line: str, following: int) -> list[re.Match[str]]:
+    """The items of the line's list: labels that count from the first on, each with a place, or that each end with a colon.
+
+    ``following``: the place in its row of the label that would go on with the list of an earlier line.
+    """
     found: list[re.Match[str]] = []
     for match in _ITEM.finditer(line):
         order = _order(match["label"])
         if order is None or (found and order != (_order(found[-1]["last"] or found[-1]["label"]) or 0) + 1):
             continue
-        if found or order == 1 or (match["sign"] == ":" and not line[: match.start("label")].strip()):
+        if found or order in (1, following) or (match["sign"] == ":" and not line[: match.start("label")].strip()):
             found.append(match)
     if len(found) < 2 or _kind(found[0]["label"]) != _kind(found[-1]["label"]):
         return []
@@ -65,7 +73,7 @@ def _items(line: str) -> list[re.Match[str]]:
         return found
     bounds = [*(match.start() for match in found), len(line)]
     placed = sum(_PLACE.search(line, match.end(), bounds[number + 1]) is not None for number, match in enumerate(found))
-    return found if len(found) >= _FEWEST and placed == len(found) and _order(found[0]["label"]) == 1 else []
+    return found if len(found) >= _FEWEST and placed == len(found) and _order(found[0]["label"]) in (1, following) else []
 
 
 def _kind(label: str) -> str:

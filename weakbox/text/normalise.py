@@ -258,11 +258,19 @@ def _fold(text: str) -> str:
 
 
 _LONG_BLANK = re.compile(r"\s{9,}")
+_LEADER = re.compile(r"(?<=[\w)])[ \t]*(?:\.{4,}|(?:\. ){3,}\.)[ \t]*:?[ \t]*(?=[^\s.:])")
 
 
 def _blank_edits(text: str) -> list[Edit]:
-    """Long runs of blanks say no more than short ones, and every pattern after this is spared from walking them."""
-    return [(match.start(), match.end(), _short_blank(match[0])) for match in _LONG_BLANK.finditer(text)]
+    """Long runs of blanks say no more than short ones, and every pattern after this is spared from walking them.
+
+    The dots that lead from a form's name to its value ("PSA ........ 4.9") read as the colon that they stand for.
+    """
+    edits = [(match.start(), match.end(), _short_blank(match[0])) for match in _LONG_BLANK.finditer(text)]
+    if "...." not in text and ". . . ." not in text:
+        return edits
+    leaders = [(match.start(), match.end(), ": ") for match in _LEADER.finditer(text)]
+    return sorted([*leaders, *(edit for edit in edits if not any(start < edit[1] and edit[0] < end for start, end, _ in leaders))])
 
 
 def _short_blank(blank: str) -> str:

@@ -34,6 +34,7 @@ _NUMBER_CONFUSION = re.compile(
     r"[\dlIO][\dlIOo]{0,5}(?:[.,][\dlIOo]{1,4})?(?=\s?(?i:mm|cm|ml|cc|ng|x\s?[\dlO])\b|\s?[xX]\s?\d"
     r"|(?<=[Oo][.,]\d)|(?<=[Oo][.,]\d\d))"
 )
+_LABEL_CONFUSION = re.compile(r"(?:esion|ESION|arget|ARGET|ROI) #?(?P<one>[l|])(?=[:.,)]|\s-)")
 _VERSION_CONFUSION = re.compile(r"(?<=\bv2\.)[lI|](?!\w)|(?<=version 2\.)[lI|](?!\w)")
 _TOKEN = re.compile(r"[a-z\d]{4,20}")
 _LETTER_IN_NUMBER = re.compile(r"[lIOo][\d.,]|(?<=\d)[lIOo]")
@@ -71,9 +72,12 @@ _SPOKEN_NUMBER = re.compile(
     r"|\s+by\s+(?=[a-z]))?",
     re.IGNORECASE,
 )
-_PSA_BEFORE = re.compile(r"\bpsa(?: level| value)?(?: of| is| was)? $", re.IGNORECASE)
+_PSA_BEFORE = re.compile(
+    r"\b(?:psa(?: level| value)?|(?:t2|t two|dwi|diffusion|adc|likert)(?:[ -]weighted)?(?: imaging)?(?: score| category)?|pi-?rads score)(?: of| is| was)? $",
+    re.IGNORECASE,
+)
 _HALF = re.compile(r"\b(?:about |approximately )?(?:half (?:a |an )?|one half )(?=(?:centimet(?:er|re)|cm)\b)", re.IGNORECASE)
-_SPOKEN_GATE = re.compile(r"psa (?:of |is |was |level |value )*[a-z]{3,}|[a-z] [mc][mlc]\b")
+_SPOKEN_GATE = re.compile(r"score (?:of |is |was )?(?:one|two|three|four|five)\b|psa (?:of |is |was |level |value )*[a-z]{3,}|[a-z] [mc][mlc]\b")
 _COMMAND_GATE = re.compile(r"\bnew (?:paragraph|line)\b|\w (?:comma|period|full stop)(?=\s|$)", re.IGNORECASE)
 _COMMAND = re.compile(
     r"[ \t]*\b(?:(?P<line>new (?:paragraph|line))|(?P<comma>comma)|(?P<stop>period|full stop)|(?P<colon>(?<=findings )colon"
@@ -100,7 +104,7 @@ def _spoken_numbers(text: str) -> list[Edit]:
     """Dictated numbers ("one point two by zero point eight centimeters", "psa of six point two")."""
     edits = []
     for match in _SPOKEN_NUMBER.finditer(text):
-        if not match["decimals"] and not match["after"] and not _PSA_BEFORE.search(text, max(0, match.start() - 22), match.start()):
+        if not match["decimals"] and not match["after"] and not _PSA_BEFORE.search(text, max(0, match.start() - 40), match.start()):
             continue
         digits = _spoken_value(match)
         if digits is not None:
@@ -152,6 +156,7 @@ def repair_edits(text: str) -> list[Edit]:
     edits += _misread(text, lower)
     if "2.l" in text or "2.I" in text or "2.|" in text:
         edits += [(m.start(), m.end(), "1") for m in _VERSION_CONFUSION.finditer(text)]
+    edits += [(m.start("one"), m.end("one"), "1") for m in _LABEL_CONFUSION.finditer(text)]
     if _LETTER_IN_NUMBER.search(text):
         edits += _numbers(text)
     return _ordered(edits)

@@ -27,7 +27,7 @@ class TextSection:
 
 
 _ADDENDUM_END = "addendum_end"
-_BOUNDARY = re.compile(r"(?:^|[\n.!?:;|*_=#>\])•]|--|\d[.)])[ \t]*[*_=#>\-]*[ \t]*$")
+_BOUNDARY = re.compile(r"(?:^|[\n.!?:;|*_=#>\])•]|--|\d[.)])[ \t]*[*_=#>\-\[]*[ \t]*$")
 _LOOSE = re.compile(r"[ \t]*(?:$|\n|[*_=#\-]{2,}|:|-\s|\.\s*\n)")
 _COLON = re.compile(r"[ \t]*(?:\([^()\n]{0,60}\)[ \t]*)?(?:[*_]{0,3}:|[*_]{2,3}(?=\s)|[ \t]+-[ \t])")
 _LINE_END = re.compile(r"[ \t*_=#\-.>\])]*(?:\n|$)")
@@ -109,12 +109,12 @@ def _heading_end(text: str, hit: Hit) -> int | None:
     if before.strip() and not _BOUNDARY.search(before):
         return None
     colon = _COLON.match(text, hit.end)
-    if colon is not None and before.strip() and _ANSWER.match(text, colon.end()):
-        return None
     words = text[hit.start : hit.end]
+    if colon is not None and _is_field(text, words, colon.end(), is_inside=bool(before.strip())):
+        return None
     if colon is not None:
         return colon.end() if _is_title(words, before) or words.isupper() else None
-    is_line_start = not before.strip(" \t*_=#->")
+    is_line_start = not before.strip(" \t*_=#->[")
     line_end = _LINE_END.match(text, hit.end) if is_line_start else None
     if line_end is not None:
         return line_end.end()
@@ -128,6 +128,18 @@ def _heading_end(text: str, hit: Hit) -> int | None:
     if words.isupper() and len(words) > 4 and _followed_by_text(text, hit.end):
         return hit.end
     return None
+
+
+_FIELD_ANSWERS = {
+    "contrast": _ANSWER,
+    "assessment": re.compile(r"[ \t]*[1-5](?:[ \t]?/[ \t]?5)?[ \t]*(?:[.,;(\n]|$)"),
+}
+
+
+def _is_field(text: str, words: str, body: int, *, is_inside: bool) -> bool:
+    """A heading's word that names a field: with a bare answer in the middle of a line, or with its own kind of value anywhere."""
+    own = _FIELD_ANSWERS.get(words.lower())
+    return (is_inside and _ANSWER.match(text, body) is not None) or (own is not None and own.match(text, body) is not None)
 
 
 def _is_title(words: str, before: str) -> bool:
@@ -164,15 +176,22 @@ def _between(text: Normalised, marks: list[_Mark]) -> list[TextSection]:
 
 
 _REPORT_BODY = (SectionKind.FINDINGS, SectionKind.IMPRESSION, SectionKind.DIAGNOSIS, SectionKind.MICROSCOPY, SectionKind.SPECIMEN_LIST)
+_BODY_WITHOUT_SUMMARY = (SectionKind.FINDINGS, SectionKind.MICROSCOPY, SectionKind.SPECIMEN_LIST)
+_WHOLE_REPORT = re.compile(r"(?:corrected|amended|revised) report")
+""""CORRECTED REPORT (replaces that of yesterday)" stands over a whole report, also where only its impression has a heading."""
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 def _end_leading_addendum(text: Normalised, sections: list[TextSection]) -> list[TextSection]:
     """An addendum put before a report without headings ends with its paragraph; the rest is the report."""
     index = next((number for number, section in enumerate(sections) if text.text[section.start : section.end].strip()), None)
-    if index is None or sections[index].kind is not SectionKind.ADDENDUM or any(section.kind in _REPORT_BODY for section in sections):
+    if index is None or sections[index].kind is not SectionKind.ADDENDUM:
         return sections
     first = sections[index]
+    heading = text.lower[slice(*first.heading)] if first.heading else ""
+    body = _BODY_WITHOUT_SUMMARY if _WHOLE_REPORT.search(heading) else _REPORT_BODY
+    if any(section.kind in body for section in sections):
+        return sections
     lead = len(text.text[first.start : first.end]) - len(text.text[first.start : first.end].lstrip())
     gap = _BLANK_LINE.search(text.text, first.start + lead, first.end)
     if gap is None:
@@ -324,7 +343,13 @@ def _score(match: re.Match[str]) -> int:
     return _ROMAN.get(match["score"]) or int(match["score"])
 
 
+_OF_A_FINDING = re.compile(r"\d[\s-]?[mc]m\b|\b(?:left|right)\b|lesion|\bt2\b")
+"""Between two scores this tells a list of findings, each headed by its score, from a printed scale."""
+
+
 def _continues(run: list[re.Match[str]], match: re.Match[str]) -> bool:
+    if _OF_A_FINDING.search(match.string, run[-1].start(), match.start()):
+        return False
     step = _score(match) - _score(run[-1])
     is_near = match.start() - run[-1].end() < 160
     if len(run) == 1:

@@ -47,6 +47,8 @@ _MARKER = re.compile(
 _MARKER_ONLY = re.compile(r"[ \t]*(?:\(?\d{1,2}|\(?[A-Za-z]|[ivxIVX]{1,4})[.)]?$")
 _COLUMN_GAP = re.compile(r"[^\s.:;,?!] {2,}(?=\S)|\S {4,}(?=\S)")
 """Columns set with blanks; two blanks after a full stop are a typist's habit."""
+_LOOSE_GAP = re.compile(r"\S {2,}(?=\S)")
+"""Columns of a line right under a table's row, whose cells may end with a full stop."""
 _TIGHT_SEMICOLON = re.compile(r"\S;(?=\S)")
 _LABEL_ROW = re.compile(r"\s*(?:lesion|target|roi) ?#?\w{1,2}(?:\s{2,}(?:lesion|target|roi) ?#?\w{1,2})+\s*", re.IGNORECASE)
 """The heading of a table whose columns are lesions, without a title of its own for the first column."""
@@ -60,7 +62,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
     stop = len(text) if end is None else end
     units: list[Sentence] = []
     is_small = _is_in_small_letters(text, start, stop)
-    paragraph, previous = 0, start
+    paragraph, previous, last_row = 0, start, -2
     for number, line in enumerate(_LINE.finditer(text, start, stop)):
         first, last = line.span()
         if text.count("\n", previous, first) > 1 or not line[0].strip():
@@ -68,7 +70,8 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[S
         previous = last
         if not line[0].strip():
             continue
-        if _is_row(line[0]):
+        if _is_row(line[0]) or (last_row == number - 1 and len(_LOOSE_GAP.findall(line[0])) > 1):
+            last_row = number
             first += len(line[0]) - len(line[0].lstrip())
             units.append(Sentence(start=first, end=last, kind=UnitKind.ROW, paragraph=paragraph, line=number))
         else:

@@ -16,6 +16,12 @@ _MAXIMUM_WIDTH = 160
 _LIST_ITEM = re.compile(r"\s*(?:[-*•>+#]|#\s?\d{1,2}\b.?|\(?\d{1,2}[.)\]:]|\(?[A-Za-z][.)\]]|[ivxIVX]{1,4}[.)])(?:\s|$)")
 _FIELD = re.compile(r"\s*[A-Za-z][^:.\n]{0,45}:(?!\d)")
 _HEADING = re.compile(r"\s*(?!P-?I?-?RADS)[A-Z][A-Z0-9 /&(),'\-]{2,}(?:$|[.:])")
+_BARE_HEADING = re.compile(
+    r"\s*(?:[A-Z][A-Za-z]+(?: [A-Za-z]+){0,2}[ \t]*:|(?:Mac|Mic)roscop(?:y|ic)\b(?: [a-z]+){0,2}"
+    r"|(?:Gross|Histolog(?:y|ical))(?: [a-z]+){0,2}|(?:Final )?(?:[Dd]iagnosis|[Cc]onclusion|[Ss]ummary|[Oo]pinion|[Ii]nterpretation)"
+    r"|Comments?|Addendum)\s*$"
+)
+"""Nothing but a heading: it begins afresh whatever stands above it."""
 _LABEL = re.compile(
     r"\s*(?:lesions?|targets?|roi|index|mark(?:er)?|region of interest|addendum|impression|findings|conclusion|comparison)\b",
     re.IGNORECASE,
@@ -53,7 +59,7 @@ _FOREIGN_CONNECTOR = re.compile(
 )
 _COLUMNS = re.compile(r"[^\s.] {2,}\S.*[^\s.] {2,}\S")
 """Two blanks after a full stop are a typist's, not a table's."""
-_TIGHT_SEMICOLONS = re.compile(r"\S;\S[^;]*\S;\S")
+_TIGHT_SEMICOLONS = re.compile(r"\S;\S[^;]*\S;\S|^(?:[^,\n]*,(?! )){4}")
 _SCORE_TAIL = re.compile(r"(?<!per )(?<!using )(?<!by )(?<!to )pi-?rads(?: v\d(?:\.\d)?)?(?: score| category)?:?$", re.IGNORECASE)
 _SCORE_HEAD = re.compile(r"[1-5](?:/5)?(?=[\s.,;)]|$)(?!\.\s+[A-Z][a-z]+ (?!lesion|focus|nodule))")
 _IDENTITY_LINE = re.compile(r"\b(?:mrn|patient|name|dob|accession|birth|hospital no)\b", re.IGNORECASE)
@@ -68,9 +74,10 @@ def unwrap_edits(text: str) -> list[Edit]:
     edits: list[Edit] = list(dropped)
     lines = _lines(text, dropped)
     width = max((len(line.rstrip()) for _, _, line in lines), default=0)
+    is_notes = _is_notes([line for _, _, line in lines], width)
     for (_, end, line), (start, _, following) in itertools.pairwise(lines):
         replacement = _join(line, following, width)
-        if replacement is None:
+        if replacement is None or (is_notes and replacement == " " and not _CONNECTOR.search(line.rstrip())):
             continue
         left = end - (len(line) - len(line.rstrip()))
         right = start + len(following) - len(following.lstrip())
@@ -79,6 +86,14 @@ def unwrap_edits(text: str) -> list[Edit]:
         elif replacement == "" or right - left > 1 or text[left:right] != " ":
             edits.append((left, right, replacement))
     return _without_overlap(sorted(edits))
+
+
+def _is_notes(lines: list[str], width: int) -> bool:
+    """Whether a report is jotted down in short lines that begin small: their ends are its full stops."""
+    written = [line.strip() for line in lines if line.strip()]
+    if len(written) < 5 or sum(line[0].islower() for line in written) < 0.4 * len(written):
+        return False
+    return sum(len(line) for line in written) < 0.6 * width * len(written) and sum(line[-1] in ".:" for line in written) < 0.3 * len(written)
 
 
 _SEGMENT = re.compile(r"^[ \t]*(?:MSH|EVN|PID|PV1|ORC|OBR|NTE|TXA|ZD\w|FHS|BHS|BTS|FTS)\|[^\n]*\n?", re.MULTILINE)
@@ -184,7 +199,7 @@ def _join(line: str, following: str, width: int) -> str | None:
         return " "
     if words[-1] in ".:;!?":
         return None
-    if _is_list_item(following):
+    if _is_list_item(following) or _BARE_HEADING.match(following):
         return None
     if (continuation[0].islower() and is_full) or ((is_full or continuation[0].islower()) and _CONNECTOR.search(words)):
         return " "

@@ -8,7 +8,7 @@ the tumour that they describe. The words are data: ``weakbox/text/words/breast_p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from weakbox.extractors.extractor import abstain, assembled
@@ -43,16 +43,15 @@ from weakbox.extractors.grammar.breast.pathology_specimens import PLACES, Entry,
 from weakbox.extractors.grammar.breast.pathology_tables import find_tables
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts
 from weakbox.extractors.grammar.pathology.passages import Passage
+from weakbox.extractors.grammar.pathology.stating import report_flags, stated
 from weakbox.organs.breast import ORGAN, PATHOLOGY
-from weakbox.records.extraction import Flag, ReportExtraction, Specimen
+from weakbox.records.extraction import ReportExtraction, Specimen
 from weakbox.records.report import Report
-from weakbox.records.stated import FieldValue, Stated
 from weakbox.text.injection import injection_spans
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
 SOURCE = "rules"
-_OCR_FACTOR = 0.85
 _MASKED_VALUE = re.compile(r"\b(?:grade|size|measur\w+|score|er|pr|her2|o'clock|at)\W{0,3}(?:score|is|of|:|=|\s)*$", re.IGNORECASE)
 _FIELDS = tuple(field.name for field in PATHOLOGY.item)
 
@@ -133,46 +132,13 @@ def _malignant(specimens: Sequence[Facts]) -> Fact | None:
 
 
 def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequence[Facts], is_injected: bool) -> ReportExtraction:
-    flags = [Flag(path="", code="injection", detail="the text gives instructions to a reader; they were left out")] if is_injected else []
-    flags += _masked_flags(text)
-    exam_values, exam_flags = _stated(text, exam, "")
+    flags = report_flags(text, _MASKED_VALUE, is_injected=is_injected)
+    exam_values, exam_flags = stated(text, exam, "", SOURCE)
     flags += exam_flags
     records = []
     for index, facts in enumerate(specimens):
         ordered = {name: facts[name] for name in _FIELDS if name in facts}
-        values, found = _stated(text, ordered, f"{PATHOLOGY.item_kind}[{index}].")
+        values, found = stated(text, ordered, f"{PATHOLOGY.item_kind}[{index}].", SOURCE)
         flags += found
         records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
     return assembled(report, ORGAN.name, SOURCE, exam_values, records, flags)
-
-
-def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:
-    values: dict[str, Stated[FieldValue]] = {}
-    flags: list[Flag] = []
-    for name, fact in facts.items():
-        spans = [span for span in fact.spans if text.text[slice(*span)].strip()]
-        if not spans:
-            continue
-        is_repaired = any(text.is_repaired(*span) for span in spans)
-        codes = (*fact.flags, "ocr") if is_repaired else fact.flags
-        confidence = fact.confidence * (_OCR_FACTOR if is_repaired else 1.0)
-        evidence = tuple(dict.fromkeys(text.to_raw(*span) for span in spans))
-        values[name] = Stated(value=fact.value, evidence=evidence, source=SOURCE, confidence=confidence, rule=fact.rule or None)
-        flags += [Flag(path=prefix + name, code=code, detail=_DETAILS.get(code, "")) for code in dict.fromkeys(codes)]
-    return values, flags
-
-
-_DETAILS = {
-    "range": "a range or bound is stated; the higher number is kept",
-    "conflict": "another passage of the report says otherwise",
-    "superseded": "an addendum changed this value",
-    "ocr": "read from characters that were repaired",
-}
-
-
-def _masked_flags(text: Normalised) -> list[Flag]:
-    return [
-        Flag(path="", code="masked", detail="a value was masked before the report was read")
-        for start, _ in text.masked
-        if _MASKED_VALUE.search(text.text[max(0, start - 30) : start])
-    ][:1]

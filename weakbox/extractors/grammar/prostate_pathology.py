@@ -7,7 +7,7 @@ microscopy, synoptic block and addenda say of it is put together: the diagnosis 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from weakbox.extractors.extractor import abstain, assembled
@@ -22,12 +22,12 @@ from weakbox.extractors.grammar.pathology.passages import Role, find_passages
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.extractors.grammar.pathology.sites import with_site_lines
 from weakbox.extractors.grammar.pathology.specimens import MALIGNANT, Reader
+from weakbox.extractors.grammar.pathology.stating import report_flags, stated
 from weakbox.extractors.grammar.pathology.tables import ColumnOf
 from weakbox.extractors.grammar.pathology.targets import read_target, read_targeted
 from weakbox.organs.prostate import ORGAN, PATHOLOGY
-from weakbox.records.extraction import Flag, ReportExtraction, Specimen
+from weakbox.records.extraction import ReportExtraction, Specimen
 from weakbox.records.report import Report
-from weakbox.records.stated import FieldValue, Span, Stated
 from weakbox.text.normalise import Normalised
 from weakbox.text.sections import TextSection
 
@@ -45,11 +45,8 @@ _INJECTION = re.compile(
     r"|benign|\"|\{)",
     re.IGNORECASE,
 )
-_CONFUSED_DIGIT = re.compile(r"(?<![\w.])[lI|](?=\d{1,2}\s?(?:%|mm\b))")
+_CONFUSED_DIGIT = re.compile(r"(?<![\w.])[lI|](?=\d{1,2}\s?(?:%|percent|mm\b))")
 _MASKED_VALUE = re.compile(r"\b(?:gleason|score|grade group|isup|cores?)\W{0,3}(?:score|sum|is|of|:|=|\s)*$", re.IGNORECASE)
-_NAME_CHARACTERS = 14
-"""How far before a grade its name may stand: a repaired "Gieason" makes the grade less sure."""
-_OCR_FACTOR = 0.85
 
 
 def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSection]) -> ReportExtraction:
@@ -266,55 +263,13 @@ def _cancer_present(specimens: Sequence[Facts], everything: Facts) -> Fact | Non
 
 
 def _extraction(report: Report, text: Normalised, exam: Facts, specimens: Sequence[Assembled], is_injected: bool) -> ReportExtraction:
-    flags = [Flag(path="", code="injection", detail="the text gives instructions to a reader; they were left out")] if is_injected else []
-    flags += _masked_flags(text)
-    exam_values, exam_flags = _stated(text, exam, "")
+    flags = report_flags(text, _MASKED_VALUE, is_injected=is_injected)
+    exam_values, exam_flags = stated(text, exam, "", SOURCE)
     flags += exam_flags
     records = []
     for index, specimen in enumerate(specimens):
         facts = specimen.facts if specimen.label is None else {"specimen_id": specimen.label, **specimen.facts}
-        values, found = _stated(text, facts, f"{PATHOLOGY.item_kind}[{index}].")
+        values, found = stated(text, facts, f"{PATHOLOGY.item_kind}[{index}].", SOURCE)
         flags += found
         records.append(Specimen(item_id=f"{report.report_id}/{index}", report_id=report.report_id, index=index, values=values))
     return assembled(report, ORGAN.name, SOURCE, exam_values, records, flags)
-
-
-def _stated(text: Normalised, facts: Facts, prefix: str) -> tuple[Mapping[str, Stated[FieldValue]], list[Flag]]:
-    values: dict[str, Stated[FieldValue]] = {}
-    flags: list[Flag] = []
-    raw: dict[TextRange, Span] = {}
-    for name, fact in facts.items():
-        spans = [span for span in fact.spans if text.text[slice(*span)].strip()]
-        if not spans:
-            continue
-        reach = _NAME_CHARACTERS if name.rpartition(".")[2] in GRADE_FIELDS else 0
-        is_repaired = bool(text.repaired) and any(text.is_repaired(max(0, first - reach), last) for first, last in spans)
-        codes = (*fact.flags, "ocr") if is_repaired else fact.flags
-        confidence = fact.confidence * (_OCR_FACTOR if is_repaired else 1.0)
-        for span in spans:
-            if span not in raw:
-                raw[span] = text.to_raw(*span)
-        evidence = tuple(dict.fromkeys(raw[span] for span in spans))
-        values[name] = Stated(value=fact.value, evidence=evidence, source=SOURCE, confidence=confidence, rule=fact.rule or None)
-        flags += [Flag(path=prefix + name, code=code, detail=_DETAILS.get(code, "")) for code in dict.fromkeys(codes)]
-    return values, flags
-
-
-_DETAILS = {
-    "range": "a range or bound is stated; the higher number is kept",
-    "conflict": "another passage or number of the report says otherwise",
-    "superseded": "an addendum changed this value",
-    "composite": "the grade stated of the case is not that of the highest-grade specimen",
-    "ungraded": "the report says that no grade is given",
-    "missing_specimen": "the specimen was not received, or held no tissue",
-    "discontinuous": "the span of discontinuous foci is kept",
-    "ocr": "read from characters that were repaired",
-}
-
-
-def _masked_flags(text: Normalised) -> list[Flag]:
-    return [
-        Flag(path="", code="masked", detail="a value was masked before the report was read")
-        for start, _ in text.masked
-        if _MASKED_VALUE.search(text.text[max(0, start - 30) : start])
-    ][:1]

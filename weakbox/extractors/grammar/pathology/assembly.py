@@ -10,6 +10,7 @@ from weakbox.extractors.grammar.pathology.blocks import Block
 from weakbox.extractors.grammar.pathology.cores import ALL_POSITIVE, number_of
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS
+from weakbox.extractors.grammar.pathology.listed import is_listed_with_the_next
 from weakbox.extractors.grammar.pathology.passages import Role
 from weakbox.extractors.grammar.pathology.places import LOCATION_FIELDS, location_facts
 from weakbox.extractors.grammar.pathology.specimens import Reader, merge, rank
@@ -105,7 +106,8 @@ def _shared(text: str, read: list[tuple[Block, Facts]]) -> list[tuple[Block, Fac
         following, said = shared[index + 1]
         if block.label is None or following.label is None or "diagnosis" in facts or block.passage is not following.passage:
             continue
-        if _AND_THE_NEXT.search(text, max(block.body, block.end - 80), block.end):
+        is_listed = block.passage.role is Role.DIAGNOSIS and is_listed_with_the_next(text, block.body, block.end)
+        if is_listed or _AND_THE_NEXT.search(text, max(block.body, block.end - 80), block.end):
             common = {name: fact for name, fact in said.items() if name in ("diagnosis", *GRADE_FIELDS)}
             none = said.get("cores_positive")
             if none is not None and none.value == 0:

@@ -14,7 +14,7 @@ from weakbox.records.stated import Assertion
 from weakbox.text.assertion import assertion_triggers
 
 _GRADE = (
-    r"(?:\b(?:gleason|GS|grade\s+group|GG|isup)\b[^.;,\n\d]{0,25}\d(?:\s*\+\s*\d)?(?:\s*=\s*\d{1,2})?"
+    r"(?:\b(?:gleason|GS|grade\s+group|GG|isup)(?:\b|(?=\d))[^.;,\n\d]{0,25}\d(?:\s*\+\s*\d)?(?:\s*=\s*\d{1,2})?"
     r"|(?<![\d.,+])\d\s*\+\s*\d(?:\s*=\s*\d{1,2})?)"
 )
 _TARGET = re.compile(rf"(?P<grade>{_GRADE})|\b(?:adeno)?(?:carcinoma|cancer|malignan\w+|tumou?r|neoplas\w+)\b", re.IGNORECASE)
@@ -138,11 +138,11 @@ def _end_of_family(text: str, position: int, end: int) -> int:
 
 
 _KEY_ENTRY = re.compile(
-    r"\b(?:(?:isup\s+|who\s+)?grade\s+groups?|GG|isup)\s*(?P<group>[1-5])\b[^\n;]{0,12}?(?:gleason|score|[<≤]|\d\s*\+|[=:(-])"
+    r"\b(?:(?:isup\s+|who\s+)?grade(?:\s+groups?)?|GG|isup)\s*(?P<group>[1-5])\b[^\n;]{0,12}?(?:gleason|score|[<≤]|\d\s*\+|[=:(-])"
     r"|(?:(?<=key:)|[;\n])\s*(?P<bare>[1-5])\s*[,:=-]\s*gleason",
     re.IGNORECASE,
 )
-_MAY_HOLD_A_KEY = re.compile(r"(?:group|GG|ISUP|[;:,|/\n])\s*5\b", re.IGNORECASE)
+_MAY_HOLD_A_KEY = re.compile(r"(?:group|grade|GG|ISUP|[;:,|/\n])\s*5\b", re.IGNORECASE)
 _LETTER_KEY = re.compile(
     r"(?:\b[A-Z]{1,2}\s*[=:-]?\s*(?i:right|left|base|mid(?:gland)?|apex|lateral|medial|anterior|posterior|transition|peripheral|target)"
     r"(?:\s+zone)?\s*[,;.]\s*){3,}"
@@ -150,7 +150,7 @@ _LETTER_KEY = re.compile(
 """What the letters of a biopsy map mean: "R right, L left; B base, M mid, A apex."."""
 _BARE_KEY = re.compile(
     r"(?:\b(?:isup|who|gg|grade\s+groups?|gleason\s+grade\s+groups?|legend|key"
-    r"|grades?)\W{0,3}){0,3}\b1\s*[=:][^\n]{0,24}?[;,|/]\s*(?:GG\s*)?2\s*[=:]"
+    r"|grades?)\W{0,3}){0,3}(?:\b|(?<=GG))1\s*[=:][^\n]{0,24}?[;,|/]\s*(?:GG\s*)?2\s*[=:]"
     r"[^\n]{0,24}?[;,|/]\s*(?:GG\s*)?3\s*[=:][^\n]{0,24}?[;,|/]\s*(?:GG\s*)?4\s*[=:][^\n]{0,40}?[;,|/]\s*(?:GG\s*)?5\s*[=:][^\n]*",
     re.IGNORECASE,
 )

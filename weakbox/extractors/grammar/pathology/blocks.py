@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.grouped import under_diagnoses
 from weakbox.extractors.grammar.pathology.labels import Label, choose_scheme, is_numbered_list, label_within, labels_of, runs, sequence
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 from weakbox.extractors.grammar.pathology.places import is_only_a_side, location_facts
@@ -27,8 +28,10 @@ _SUMMARY = re.compile(
     r"|total)|in summary|summary|in (?:total|all|sum)|altogether"
     r"|taken together|a total of|highest|worst|final (?:gleason|grade)|dominant grade"
     r"|totals?\b(?!\s+(?:tumou?r|cancer|length|linear))|(?:number of )?cores? (?:positive|involved)|(?:number of )?positive cores"
-    r"|conclusion|comments?|notes?|synoptic|template|synopsis|(?:minimum\s+)?data\s?set|pro-?forma|checklist|structured\s+(?:report|data)"
-    r"|(?:cancer|tumou?r)\s+(?:case\s+)?(?:summary|synopsis|template|staging)|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
+    r"|conclusion|comments?|notes?|synoptic|template|synopsis|(?:minimum\s+)?data\s?set|pro-?forma|checklist"
+    r"|structured\s+(?:report|data)"
+    r"|(?:cancer|tumou?r)\s+(?:case\s+)?(?:summary|synopsis|template|staging)"
+    r"|(?:all|the)? ?(?:remaining|other|rest of the) (?:specimens|parts|cores"
     r"|biopsies|samples)|(?:(?:adeno)?carcinoma|tumou?r|cancer)\s+(?:(?:is|was)\s+)?(?:(?:present|seen|identified|found)\s+)?(?:in"
     r"|involves)\s+"
     rf"{_NUMBER}\s*(?:of|/|out\s+of)\s*(?:the\s+)?{_NUMBER}|(?:(?:isup|grade\s+group|GG|gleason(?:\s+(?:score"
@@ -103,8 +106,11 @@ def lay_out(text: str, passages: Sequence[Passage], procedure: str | None, colum
         )
         if passage.role is Role.AMENDMENT:
             chosen = _leading_labels(text, chosen)
-        trailing = _trailing_blocks(text, passage)
-        if trailing:
+        grouped = _grouped_blocks(text, passage)
+        trailing = [] if grouped else _trailing_blocks(text, passage)
+        if grouped:
+            blocks += grouped
+        elif trailing:
             blocks += [*trailing, *_leading_blocks(text, passage, trailing, chosen)]
         elif chosen and (echoed(chosen, index) or not is_numbered_list(text, passage, chosen)):
             labelled = _up_to_tables(_labelled_blocks(text, passage, chosen), tables[index])
@@ -230,6 +236,23 @@ def _labelled_blocks(text: str, passage: Passage, labels: Sequence[Label]) -> li
     return _without_summary(text, blocks)
 
 
+def _grouped_blocks(text: str, passage: Passage) -> list[Block]:
+    """Specimens that are listed under the diagnosis they share."""
+    found = under_diagnoses(text, passage.start, passage.end) if passage.role in _NAMING else []
+    return [
+        Block(
+            passage=passage,
+            start=grouped.heading[0],
+            body=grouped.heading[0],
+            end=grouped.heading[1],
+            label=grouped.label,
+            facts=grouped.facts,
+            covered=grouped.line[1],
+        )
+        for grouped in found
+    ]
+
+
 def _trailing_blocks(text: str, passage: Passage) -> list[Block]:
     """Lines that name their specimen after its diagnosis."""
     found = in_brackets(text, passage.start, passage.end)
@@ -320,7 +343,7 @@ def _is_other_tissue(text: str, block: Block) -> bool:
     return (
         block.heading is not None
         and _OTHER_TISSUE.search(text, *block.heading) is not None
-        and text[block.heading[1] : block.heading[1] + 1] == ":"
+        and text[block.heading[1] : block.heading[1] + 12].lstrip(" \t").startswith(":")
     )
 
 
@@ -330,7 +353,7 @@ def _row_block(passage: Passage, row: Row, table: Table) -> Block:
     role = Role.SPECIMEN_LIST if table.is_list else told
     return Block(
         passage=replace(passage, role=role),
-        start=start,
+        start=table.start if table.is_form else start,
         body=label.body if label else start,
         end=end,
         label=label,

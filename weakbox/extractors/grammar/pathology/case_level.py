@@ -147,7 +147,27 @@ def mask_past(text: str, passages: Sequence[Passage]) -> str:
 
 def _past(match: re.Match[str]) -> TextRange:
     now = _NOW.search(match[0])
+    bracket = _closing_bracket(match)
+    if bracket is not None and (now is None or bracket < match.start() + now.start()):
+        return match.start(), bracket
     return match.start(), match.start() + now.start() if now else match.end()
+
+
+def _closing_bracket(match: re.Match[str]) -> int | None:
+    """Where the brackets close in which words on the past began: "4+3=7 (previously 3+4=7), 2/3 cores"."""
+    line = max(match.string.rfind("\n", 0, match.start()), match.start() - _LONGEST_LEAD)
+    before = match.string[line + 1 : match.start()]
+    if before.count("(") <= before.count(")"):
+        return None
+    depth = 1
+    for position in range(match.start(), match.end()):
+        depth += {"(": 1, ")": -1}.get(match.string[position], 0)
+        if not depth:
+            return position
+    return None
+
+
+_LONGEST_LEAD = 200
 
 
 def _replaced(text: str, passage: Passage) -> list[TextRange]:

@@ -82,9 +82,11 @@ _LABELLED = re.compile(
     rf"(?:examined|submitted|received|sampled|taken|obtained|total|assessed))?))"
     rf"{_OF_SIDE}\s*(?:\((?:total|overall|all)\)\s*)?(?:[:=]|\bis\b|\bwas\b|\s-\s|[ \t]{{2,}}(?=\d)|(?<=involved)\s(?=\d)"
     rf"|(?<=positive)\s(?=\d))\s*"
-    rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?![ \t]*(?:mm|cm|%|[+]))",
+    rf"(?P<value>{_N})\b(?:\s*(?:/|\bof\b|\bout of\b)\s*(?P<whole>{_N})\b)?(?![ \t]*(?:mm|cm|%|per\s?cent|[+]))",
     re.IGNORECASE,
 )
+_COUNTED_BEFORE = re.compile(rf"(?<![\d.,/])\b{_N}[ \t]+(?:[a-z-]+[ \t]+){{0,2}}\Z", re.IGNORECASE)
+""" "Six cores: two contain ..." is no field."""
 _NUMBER_OF = re.compile(
     rf"\b(?:number|no\.)\s+(?:of\s+)?(?:(?P<positive>(?:involved|positive)(?:\s+cores?)?|cores?\s+(?:involved|positive))"
     rf"|cores?(?:\s+(?:examined|taken|received|submitted|sampled))?){_OF_SIDE}\s*[:=]?\s*(?P<value>{_N})\b(?![ \t]*(?:/|of\b|mm|cm|%))",
@@ -98,7 +100,7 @@ _ALL = re.compile(
     re.IGNORECASE,
 )
 _INVOLVES = re.compile(
-    rf"(?:(?<!\w)(?:involv(?:ing|es|ed|ement\s+of)|in|(?:present|seen|identified|found)\s+in)|%\s*of)\s+(?:approximately\s+|the\s+"
+    rf"(?:(?<!\w)(?:involv(?:ing|es|ed|ement\s+of)|in|(?:present|seen|identified|found)\s+in)|(?:%|\bper\s?cent)\s*of)\s+(?:approximately\s+|the\s+"
     rf"|only\s+)*(?P<positive>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}(?P<noun>{_CORE})\b(?!\s*(?:#|no\b|number|\d))",
     re.IGNORECASE,
 )
@@ -134,7 +136,7 @@ _COUNT = re.compile(
     rf"(?P<times>\d{{1,2}})\b"
     rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm"
     rf"|mo\b|months?|weeks?|wks?|days?|years?|yrs?"
-    rf"|cm|x|\d|\.))|(?<![\d.,+=/x-])"
+    rf"|cm|x|\d|\.\d))|(?<![\d.,+=/x-])"
     rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
     re.IGNORECASE,
 )
@@ -157,6 +159,22 @@ _CORE_STATE = re.compile(
 _NONE_OF = re.compile(r"^(?:no|none|neither|0|zero)$", re.IGNORECASE)
 
 
+_PART_OF_CORES = re.compile(
+    rf"(?<=[,;(]\s)(?P<positive>{_N})\s+cores?\b(?!\s*(?:biops|received|submitted|examined|with\s+no|each))", re.IGNORECASE
+)
+
+
+def _part_of_cores(text: str, start: int, end: int, told: Sequence[int]) -> Facts:
+    """ "2 cores - adenocarcinoma 3+3, 1 core, 5 %": the cores that were taken before the diagnosis, those that hold it after."""
+    if not told:
+        return {}
+    part = _PART_OF_CORES.search(text, min(told), end)
+    taken = _totals(text, start, min(told)).get("cores_total")
+    if part is None or taken is None or not 0 < number_of(part["positive"]) <= taken.number:
+        return {}
+    return {"cores_positive": _count(number_of(part["positive"]), part.span(), "part", 0.85), "cores_total": taken}
+
+
 _SINGLE_CORE = re.compile(
     r"(?<=[,;(]\s)(?:1|one|a\s+single|single)\s+core\b(?!\s*(?:biops|received|submitted|examined|with\s+no))", re.IGNORECASE
 )
@@ -164,10 +182,11 @@ _SINGLE_CORE = re.compile(
 
 def _single_core(text: str, start: int, end: int, mentions: Sequence[Mention], grades: Sequence[TextRange]) -> Facts:
     """ "Adenocarcinoma, 3+3=6, 1 core, 10%": the one core that holds cancer; how many there were is not said."""
-    match = _SINGLE_CORE.search(text, start, end)
-    if match is None:
-        return {}
     told = [m.start for m in mentions if m.diagnosis in ("adenocarcinoma", "tumour")] + [first for first, _ in grades]
+    part = _part_of_cores(text, start, end, told)
+    match = _SINGLE_CORE.search(text, start, end)
+    if part or match is None:
+        return part
     if not told or min(told) > match.start() or len(_COUNT.findall(text, start, end)) > 1:
         return {}
     return {"cores_positive": _count(1, match.span(), "single", 0.85)}
@@ -241,7 +260,7 @@ def _labelled(text: str, start: int, end: int) -> Facts:
             facts.setdefault("cores_total", _count(number_of(match["whole"]), span))
         elif match["positive"]:
             facts.setdefault("cores_positive", _count(value, span))
-        elif match["total"]:
+        elif match["total"] and not _COUNTED_BEFORE.search(text, max(start, match.start() - 30), match.start()):
             facts.setdefault("cores_total", _count(value, span))
     for match in _NUMBER_OF.finditer(text, start, end):
         name = "cores_positive" if match["positive"] else "cores_total"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from weakbox.extractors.grammar.pathology.columns import column_name, read_cell
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
-from weakbox.extractors.grammar.pathology.tables import column_name, read_cell
 
 _FIELD = re.compile(
     r"(?:^|(?<=\n)|(?<=[ \t]{2})|(?<=[;,|]\s))[ \t]*(?:[-*•>][ \t]*)?(?P<name>[A-Za-z%#+][^:=;,|\n]{0,44}?)[ \t]*(?:[:=]|\.{3,}:?)[ \t]*"

@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
+from weakbox.extractors.grammar.pathology.ordinals import JOIN, LABEL_SIGNS, NUMBER_WORDS, ROMANS, ordinals_of
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
 _NOUN = (
     r"(?:(?:prostat\w+\s+)?(?:needle\s+)?(?:specimens?|parts?|containers?|jars?|pots?|vials?|samples?|bottles?|biops(?:y|ies)|bx|cores?"
     r"|sites?|sections?|cassettes?|blocks?|slide\s+groups?|slides?|zones?|tubes?))"
 )
-_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|[ivx]{{1,5}}|(?i:{'|'.join(_WORDS)})\b|[a-z])"
-_JOIN = r"\s*(?:-|–|\b(?i:to|through|thru)\b|,\s*(?i:and)\b|,|&|/|\b(?i:and)\b|\+)\s*"
+_ID = rf"(?:[A-Z]{{1}}\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[IVX]{{1,6}}|[ivx]{{1,5}}|(?i:{'|'.join(NUMBER_WORDS)})\b|[a-z])"
+_AND = r"[ \t]*(?:&|\b(?i:and)\b|\+)[ \t]*"
+"""Joins labels that each have their own sign: "1. & 2."."""
 _PATTERN = (
     rf"(?P<lead>[ \t]*(?:[-*•>#]\s*)*)(?P<open>[(\[])?(?P<noun>(?i:{_NOUN})(?:\s+|(?=[#:(\[])|(?<=[a-z])(?=\d))(?:(?i:no\.?|number"
     rf"|nr\.?|id)\s*|[#:]\s*)*)?(?P<open2>[(\[])?"
     rf"(?P<ids>{_ID}JOINED)(?![A-Za-z'’])(?P<close>[)\]]?\s*(?:[.:)]+(?!\d)|[-=](?=\s)|(?=\s{{2,}}\S)|"
     rf"(?=[ \t]*\t|[ \t]*\|)|[)\]](?=\s)|,(?=\s)|(?=\s\()|(?=\s*\n)|(?=\s)))"
 )
-_LABEL = re.compile(_PATTERN.replace("JOINED", rf"(?:[)\]]?{_JOIN}[(\[]?{_ID}(?![A-Za-z'’]))*"))
+_LABEL = re.compile(_PATTERN.replace("JOINED", rf"(?:(?:[)\]]?{JOIN}|\.{_AND})[(\[]?{_ID}(?![A-Za-z'’]))*"))
 _SINGLE = re.compile(_PATTERN.replace("JOINED", ""))
 _COUNTED = re.compile(
     r"\s*(?:(?:needle|tissue|positive)\s+)?(?:cores?|biops\w+|fragments?|pieces?|samples?|cylinders?|strips?|ga?uge|mm|cm|of)\b",
@@ -52,6 +52,8 @@ _INLINE_STARTS = re.compile(
     r"|anterior|posterior|additional|extra|lymph|bladder|seminal)\b|[LR]\b|\d{1,2}[ \t]+(?i:cores?)\b))|"
     r"(?<=\S)[ \t]+(?=[(\[](?:[A-Z]|\d{1,2}|[IVX]{1,5})[)\]][ \t]*(?:(?i:left|right|lt|rt|prostate|targets?|roi|lesion|mri|base|mid|apex)\b"
     r"|[LR]\b))|"
+    rf"(?<=\S)[ \t]+(?=[(\[]{_SHORT_ID}[)\]][ \t]+(?:\d{{1,2}}|one|two|three|four|five|six|seven|eight|nine|ten)[ \t]+(?i:cores?|biops"
+    r"|fragment|piece|strip|needle|tissue))|"
     r"(?<=\w)[ \t]+(?=(?i:part"
     r"|specimen)[ \t]+[A-Za-z][ \t]+(?i:is|shows|contains)\b)|(?<=[.;])[ \t\n]+(?=(?i:specimen|part|core|sample|container|jar|pot"
     r"|vial|bottle|tube|cassette|slide)s?\s+#?\s*"
@@ -62,6 +64,10 @@ _INLINE_STARTS = re.compile(
     rf"|(?<=\S)[ \t]+(?=[(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t]+(?i:{_SITE_START})\b)"
     rf"|(?<=\S)[ \t]{{2,}}(?=(?i:{_CONTAINER})[ \t]*#?[ \t]*{_SHORT_ID}\b)"
 )
+_COLUMN_STARTS = re.compile(
+    rf"(?<=\S)[ \t]{{2,}}(?=[(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t]+(?i:{_SITE_START})\b[^\n.;:]{{0,40}}(?:\n|\Z|[ \t]{{2,}}))"
+)
+"""A list in two columns: a label after blanks begins a line of its own."""
 _PROSE_STARTS = re.compile(
     r"(?:(?:(?<=[.;])[ \t\n]+|^[ \t]*)(?:(?:the\s+)?(?:\w+\s+)?(?:sections?|cores?|biops(?:y|ies)|slides?|tissue|fragments?|levels?)\s+"
     r"(?:taken\s+|received\s+|submitted\s+)?(?:from|of|in)\s+(?:the\s+)?|in\s+|from\s+)|\band\s+(?:the\s+"
@@ -93,25 +99,6 @@ _DIAGNOSTIC = re.compile(
     re.IGNORECASE,
 )
 
-_ROMANS = {
-    "I": 1,
-    "II": 2,
-    "III": 3,
-    "IV": 4,
-    "V": 5,
-    "VI": 6,
-    "VII": 7,
-    "VIII": 8,
-    "IX": 9,
-    "X": 10,
-    "XI": 11,
-    "XII": 12,
-    "XIII": 13,
-    "XIV": 14,
-    "XV": 15,
-    "XVI": 16,
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
@@ -132,26 +119,6 @@ class Label:
     """Words before it in its sentence that speak of it: "The two cores in pot 1"."""
 
 
-@cache
-def readings_of(identifier: str) -> dict[str, int]:
-    """Every scheme in which an identifier may be read, with its place there."""
-    readings: dict[str, int] = {}
-    if identifier.isdigit():
-        readings["number"] = int(identifier)
-    if len(identifier) == 1 and identifier.isalpha():
-        readings["upper" if identifier.isupper() else "lower"] = ord(identifier.lower()) - ord("a") + 1
-    if identifier.lower() in _WORDS:
-        return {"number": _WORDS.index(identifier.lower()) + 1}
-    if identifier in _ROMANS or (identifier.islower() and identifier.upper() in _ROMANS):
-        readings["roman"] = _ROMANS[identifier.upper()]
-    mixed = re.fullmatch(r"(\d{1,2})([A-Za-z])|([A-Za-z])(\d{1,2})", identifier)
-    if mixed:
-        first = int(mixed[1]) if mixed[1] else ord(mixed[3].upper())
-        second = ord(mixed[2].upper()) if mixed[2] else int(mixed[4])
-        readings["mixed"] = first * 100 + second
-    return readings
-
-
 def labels_of(text: str, passage: Passage) -> list[Label]:
     """Every possible label of a passage in every scheme, in order; which scheme holds is decided later."""
     labels: list[Label] = []
@@ -159,13 +126,36 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
     starts |= {passage.start: False}
     for match in _INLINE_STARTS.finditer(text, passage.start, passage.end):
         starts.setdefault(match.end(), True)
+    starts |= {match.end(): False for match in _COLUMN_STARTS.finditer(text, passage.start, passage.end)}
     leads = {match.end(): match.span() for match in _PROSE_STARTS.finditer(text, passage.start, passage.end)}
     for start in leads:
         starts.setdefault(start, True)
     for start in sorted(starts):
         found = _label_at(text, start, passage.end, is_inline=starts[start])
         labels += [replace(label, lead=leads[start]) for label in found] if start in leads else found
-    return labels or _bare_list(text, passage)
+    bare = _bare_list(text, passage) if passage.role is Role.SPECIMEN_LIST and not labels else _bare_lines(text, passage)
+    taken = {(label.start, label.scheme) for label in labels}
+    return sorted([*labels, *(label for label in bare if (label.start, label.scheme) not in taken)], key=lambda label: label.start)
+
+
+_BARE_LINE = re.compile(
+    rf"^[ \t]*(?P<id>{_SHORT_ID}(?:[ \t]?[-–][ \t]?{_SHORT_ID}\b)?)[ \t]+(?=(?:{_SITE_START})\b)", re.MULTILINE | re.IGNORECASE
+)
+_FEWEST_BARE = 3
+
+
+def _bare_lines(text: str, passage: Passage) -> list[Label]:
+    """Lines without marks ("1 Right base   Benign", "2-4 left: no tumour"); only where they count from the first without a gap."""
+    lines = list(_BARE_LINE.finditer(text, passage.start, passage.end))
+    if len(lines) < _FEWEST_BARE:
+        return []
+    found = [label for line in lines for label in label_of(line["id"], line.span("id"))]
+    for scheme in ("number", "upper", "roman", "lower"):
+        labels = [replace(label, has_noun=False) for label in found if label.scheme == scheme]
+        counted = [ordinal for label in labels for ordinal in label.ordinals]
+        if len(labels) >= _FEWEST_BARE and counted == list(range(1, len(counted) + 1)):
+            return labels
+    return []
 
 
 _BARE_ITEM = re.compile(
@@ -177,8 +167,6 @@ _BARE_ITEM = re.compile(
 
 def _bare_list(text: str, passage: Passage) -> list[Label]:
     """A list without marks: "1 RIGHT BASE 2 RIGHT MID"; only where it counts from the first without a gap."""
-    if passage.role is not Role.SPECIMEN_LIST:
-        return []
     items = list(_BARE_ITEM.finditer(text, passage.start, passage.end))
     found = [label for item in items for label in label_of(item["id"], item.span("id")) if label.scheme in ("upper", "number")]
     rises = [label.ordinals[0] for label in found] == list(range(1, len(found) + 1))
@@ -187,13 +175,13 @@ def _bare_list(text: str, passage: Passage) -> list[Label]:
 
 def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label]:
     match = _LABEL.match(text, start, end)
-    if match is not None and not ordinals_of(match["ids"]):
+    if match is not None and (not ordinals_of(match["ids"]) or _SIDE_AT_END.search(match["ids"])):
         match = _SINGLE.match(text, start, end)
-    if match is None or not _is_closed(match) or _DATE.match(text, match.start("ids"), end):
+    if match is None or not _is_closed(match) or _is_other(match) or _DATE.match(text, match.start("ids"), end):
         return []
     return [
         Label(
-            written=" ".join(_BRACKET.sub("", match["ids"]).split()),
+            written=" ".join(LABEL_SIGNS.sub("", match["ids"]).split()),
             scheme=scheme,
             ordinals=ordinals,
             start=match.start("ids"),
@@ -207,22 +195,38 @@ def _label_at(text: str, start: int, end: int, *, is_inline: bool) -> list[Label
     ]
 
 
+_SIDE_AT_END = re.compile(r"[A-Z\d][ \t]+[-–][ \t]+[LR]$")
+""" "A - L base": the letter after the dash is the side of A."""
+_GRADE_SUM = re.compile(r"[1-5][ \t]*\+[ \t]*[1-5]")
+_LEVEL_FOLLOWS = re.compile(
+    r"[ \t]+(?:lateral|medial|lat|med|base|basal|mid\w*|apex|apical|anterior|posterior|ant|post|lobe|side"
+    r"|pz|tz|peripheral|transition\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def _is_other(match: re.Match[str]) -> bool:
+    """Whether it is a Gleason sum at the start of a line, or the letter of a side ("L base")."""
+    is_side = match["ids"] in ("L", "R") and _LEVEL_FOLLOWS.match(match.string, match.end("ids")) is not None
+    return is_side or (match["noun"] is None and _GRADE_SUM.fullmatch(match["ids"]) is not None)
+
+
 _WITHIN = re.compile(
     rf"[(\[][ \t]*(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?|bottles?|biops(?:y"
     rf"|ies)))[ \t]*#?[ \t]*(?P<ids>{_ID}"
-    rf"(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)[ \t]*[)\]]"
+    rf"(?:{JOIN}{_ID}(?![A-Za-z'’]))*)[ \t]*[)\]]"
 )
 
 
 _TRAILING = re.compile(
     rf"[ \t,;(]+(?:(?i:in|at|from|involving)\s+)(?P<noun>(?i:cores?|specimens?|containers?|pots?|parts?|samples?|jars?|vials?"
     rf"|bottles?|sites?))[ \t]*#?[ \t]*"
-    rf"(?P<ids>{_ID}(?:{_JOIN}{_ID}(?![A-Za-z'’]))*)[ \t).;]*$",
+    rf"(?P<ids>{_ID}(?:{JOIN}{_ID}(?![A-Za-z'’]))*)[ \t).;]*$",
     re.MULTILINE,
 )
 
 
-_LETTER_WITHIN = re.compile(rf"[(\[](?P<ids>(?:[A-Z]|[IVX]{{1,5}})(?:{_JOIN}(?:[A-Z]|[IVX]{{1,5}}))*)[)\]](?=[ \t]*:)")
+_LETTER_WITHIN = re.compile(rf"[(\[](?P<ids>(?:[A-Z]|[IVX]{{1,5}})(?:{JOIN}(?:[A-Z]|[IVX]{{1,5}}))*)[)\]](?=[ \t]*:)")
 """Only letters: a number in brackets counts cores."""
 
 
@@ -267,27 +271,10 @@ def label_leads(text: str, start: int, end: int) -> bool:
     return bool(_label_at(text, start, end, is_inline=False))
 
 
-_BRACKET = re.compile(r"[()\[\]]")
-
-
-def ordinals_of(identifiers: str) -> dict[str, tuple[int, ...]]:
-    """The specimens that "C", "C-F" or "A, B" names, in every scheme in which all its parts may be read and rise."""
-    identifiers = _BRACKET.sub(" ", identifiers)
-    parts = [part.strip() for part in re.split(_JOIN, identifiers) if part.strip()]
-    readings = [readings_of(part) for part in parts]
-    found: dict[str, tuple[int, ...]] = {}
-    for scheme in readings[0] if readings else ():
-        if all(scheme in reading for reading in readings):
-            ordinals = _filled([reading[scheme] for reading in readings], identifiers, parts)
-            if ordinals:
-                found[scheme] = ordinals
-    return found
-
-
 def _is_closed(match: re.Match[str]) -> bool:
     """A bare letter needs a sign after it; a noun before it, or parentheses around it, are sign enough."""
     close = match["close"].strip()
-    is_word = match["ids"].lower() in _WORDS
+    is_word = match["ids"].lower() in NUMBER_WORDS
     if match["noun"]:
         return _COUNTED.match(match.string, match.end("ids")) is None and not _is_count(match)
     if is_word:
@@ -300,7 +287,7 @@ def _is_closed(match: re.Match[str]) -> bool:
         return close.startswith((")", "]"))
     if (
         not close
-        and (len(match["ids"]) == 1 or match["ids"] in _ROMANS)
+        and (len(match["ids"]) == 1 or match["ids"] in ROMANS)
         and match["ids"].isupper()
         and _BARE_BEFORE_SITE.match(match.string, match.end("ids"))
     ):
@@ -322,20 +309,6 @@ def _is_count(match: re.Match[str]) -> bool:
         and _PLURAL_FIELD.search(match["noun"] + match.string[match.end("noun") : match.start("ids")]) is not None
         and _LINE_ENDS.match(match.string, match.end("ids")) is not None
     )
-
-
-def _filled(places: list[int], written: str, parts: list[str]) -> tuple[int, ...]:
-    """The specimens that "A-C, E" names; empty where it does not rise."""
-    ordinals = [places[0]]
-    position = len(parts[0])
-    for place, part in zip(places[1:], parts[1:], strict=True):
-        joint_end = written.index(part, position)
-        is_range = re.search(r"-|–|to|thr", written[position:joint_end], re.IGNORECASE) is not None
-        position = joint_end + len(part)
-        if place <= ordinals[-1] or place - ordinals[-1] > 40:
-            return ()
-        ordinals += range(ordinals[-1] + 1, place + 1) if is_range and place - ordinals[-1] < 40 else [place]
-    return tuple(ordinals)
 
 
 _SCHEMES = ("upper", "number", "roman", "lower", "mixed")
@@ -422,9 +395,10 @@ def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:
         if chosen and _heads(chosen[-1], label):
             seen.difference_update(chosen.pop().ordinals)
             last = max(seen, default=0)
-        if seen & set(label.ordinals) or (label.ordinals[0] < last and label.is_inline and not label.has_noun):
+        fills_gap = any(_skips(other, label.ordinals[0]) for other in chosen)
+        if seen & set(label.ordinals) or (label.ordinals[0] < last and label.is_inline and not label.has_noun and not fills_gap):
             continue
-        is_next = label.ordinals[0] == last + 1 or (scheme == "mixed" and _is_next_mixed(last, label.ordinals[0]))
+        is_next = fills_gap or label.ordinals[0] == last + 1 or (scheme == "mixed" and _is_next_mixed(last, label.ordinals[0]))
         if label.is_inline and not is_next and not label.has_noun:
             continue
         if not label.has_noun and not is_next and label.ordinals[0] - last > LARGEST_GAP:
@@ -433,6 +407,11 @@ def sequence(labels: Sequence[Label], scheme: str) -> list[Label]:
         seen.update(label.ordinals)
         last = max(last, *label.ordinals)
     return chosen
+
+
+def _skips(group: Label, ordinal: int) -> bool:
+    """Whether a group leaves out a specimen between its own: "1, 3" leaves 2 to a label of its own."""
+    return group.ordinals[0] < ordinal < group.ordinals[-1] and ordinal not in group.ordinals
 
 
 def _heads(group: Label, label: Label) -> bool:

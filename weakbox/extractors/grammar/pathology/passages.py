@@ -90,16 +90,18 @@ _GROUP_LINE = re.compile(
     re.IGNORECASE,
 )
 _HEADING_KIND = r"(?:histo\w*|micro\w*|patholog\w*|macro\w*|gross\w*|cyto\w*)"
-_HEADING_WORD = rf"(?:{_HEADING_KIND}(?:[ \t]+(?:descriptions?|examination|findings?|reports?|features|appearances?))?|findings|results?|reports?)"
+_HEADING_WORD = (
+    rf"(?:{_HEADING_KIND}(?:[ \t]+(?:descriptions?|examination|findings?|reports?|features|appearances?))?|findings|results?|reports?)"
+)
 _OWN_HEADINGS = re.compile(
     r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>key\s+to\s+(?:the\s+)?(?:specimens?|pots?|containers?|jars?|samples?)"
     r"|(?:specimen|pot|container)\s+key|nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
-    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:"
-    r"|(?<=\n)(?P<microscopy_line>microscop\w+[ \t]+(?:appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
-    r"|(?<=\n)(?P<gross_line>(?:gross(?:ing)?|macroscop\w+)[ \t]+(?:summary|notes?"
+    r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:)"
+    r"|(?:^|(?<=\n))[ \t]*(?:(?P<microscopy_line>microscop\w+[ \t]+(?:appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
+    r"|(?P<gross_line>(?:gross(?:ing)?|macroscop\w+)[ \t]+(?:summary|notes?"
     r"|details?|information|data|appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
-    r"|(?<=\n)(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
-    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?<=\n)(?P<diagnosis>(?:(?:our|current"
+    r"|(?P<comparison>(?:original|previous|prior|superseded|outside|referring"
+    r"|earlier|initial)[ \t]+(?:\w+[ \t]+){0,2}(?:diagnos[ie]s|report)\b[^\n:]{0,40}(?::|(?=\n)))|(?P<diagnosis>(?:(?:our|current"
     r"|present|review|consultation|consultant'?s?)[ \t]+(?:\w+[ \t]+)?(?:diagnos[ie]s|interpretation|opinion)"
     rf"|(?:{_HEADING_WORD}[ \t]*(?:,|&|/|\+|\b(?:and|with|cum)\b)[ \t]*)+(?:(?:final|{_HEADING_KIND})[ \t]+)?"
     r"(?:diagnos[ie]s|impression|conclusion|interpretation|opinion)"
@@ -282,26 +284,21 @@ def _without_false_lists(text: str, passages: list[Passage]) -> list[Passage]:
     joined: list[Passage] = []
     for passage in passages:
         before = joined[-1] if joined else None
-        is_false = (
-            passage.role is Role.SPECIMEN_LIST
-            and passage.heading is not None
-            and ":" not in text[slice(*passage.heading)]
-            and _IDS_FIRST.match(text, passage.start, passage.end) is not None
-            and _DIAGNOSTIC.search(text, passage.start, passage.end) is not None
-        )
-        goes_on = (
-            before is not None
-            and before.role in _LATER
-            and passage.role is Role.SPECIMEN_LIST
-            and passage.heading is not None
-            and ":" not in text[slice(*passage.heading)]
-            and _IDS_FIRST.match(text, passage.start, passage.end) is not None
-        )
-        if before is not None and ((is_false and before.role in _GOES_ON) or goes_on):
+        goes_on = before is not None and _names_specimens_at_once(text, passage)
+        is_told = before is not None and before.role in _GOES_ON and _DIAGNOSTIC.search(text, passage.start, passage.end) is not None
+        if before is not None and goes_on and (is_told or before.role in _LATER):
             joined[-1] = replace(before, end=passage.end)
         else:
             joined.append(passage)
     return joined
+
+
+def _names_specimens_at_once(text: str, passage: Passage) -> bool:
+    """Whether the labels of specimens follow the heading of a list on its line, and no colon."""
+    if passage.role is not Role.SPECIMEN_LIST or passage.heading is None:
+        return False
+    words = text[slice(*passage.heading)]
+    return ":" not in words and "\n" not in words and _IDS_FIRST.match(text, passage.start, passage.end) is not None
 
 
 def _joined_fields(text: str, passages: list[Passage]) -> list[Passage]:

@@ -23,13 +23,24 @@ _ABBREVIATED = re.compile(
     r"(?<![\w+./-])(?P<word>(?P<side>[LR])(?:t\b\.?(?=[\s,)])|T\b\.?(?=\s*[,)]|\s+(?:BASE|MID|APEX|LAT|ANT|POST|LOBE|SEM|PZ|TZ|MED"
     r"|SIDE|PROST))))"
 )
-_MAY_MISLEAD = re.compile(r"cell|snout|metaplas|urothel|epithel|lamina|layer|o'?clock", re.IGNORECASE)
+_MAY_MISLEAD = re.compile(
+    r"cell|snout|metaplas|urothel|epithel|lamina|layer|o'?clock|left\s+(?:out|off|blank|empty|open)|right\s+up", re.IGNORECASE
+)
 _NO_PLACE = re.compile(
     r"\b(?:basal|transitional)[\s-]*(?:cells?|layers?|epithelium|lamina|urothelium|metaplasia)\b(?:\s+(?:layer|marker"
-    r"|hyperplasia)s?)?|\bapical\s+snouts?\b",
+    r"|hyperplasia)s?)?|\bapical\s+snouts?\b|\bleft\s+(?:out|off|blank|empty|open)\b|\bright\s+up\b",
     re.IGNORECASE,
 )
 _SHORT_SITE = re.compile(r"(?<![\w+./-])(?:[LR]|[LR][Tt]\.?)[ \t]+(?:(?i:ant|post|lat|med|mid|paramed|postlat|postmed)\b\.?[ \t]*)+")
+_IS_PLURAL = re.compile(r"bases\b|apices\b", re.IGNORECASE)
+_PLURAL_LEVEL = re.compile(r"\b(?:bases|apices)\b", re.IGNORECASE)
+_SINGULAR = {"bases": "base ", "apices": "apex  "}
+_BOTH = re.compile(
+    r"\bboth\s+(?:the\s+)?(?:(?:transition|peripheral|central)\s+zones|[tpc]zs?\b|base\b|apex\b|mids?\b|mid-?\s?glands?"
+    r"|lobes|sides|seminal\s+vesicles)",
+    re.IGNORECASE,
+)
+""" "Both transition zones": one on each side."""
 _LEVEL = {"B": "base", "M": "mid", "A": "apex"}
 _SIDE = {"L": "left", "R": "right"}
 _POSITION = {"L": "lateral", "M": "medial"}
@@ -52,12 +63,17 @@ def _located(words: str) -> tuple[tuple[str, FieldValue, tuple[TextRange, ...], 
 def _read_place(words: str) -> Facts:
     if _MAY_MISLEAD.search(words):
         words = _NO_PLACE.sub(lambda match: " " * len(match[0]), words)
+    if _IS_PLURAL.search(words):
+        words = _PLURAL_LEVEL.sub(lambda match: _SINGULAR[match[0].lower()], words)
     location = read_location(words)
     facts: Facts = {}
     for name in LOCATION_FIELDS:
         value, spans = getattr(location, name), location.spans.get(name, ())
         if value and spans:
             facts[name] = Fact(value=value, spans=tuple(spans), confidence=0.96, rule="location")
+    both = _BOTH.search(words) if facts and "side" not in facts else None
+    if both is not None:
+        facts["side"] = Fact(value="bilateral", spans=(both.span(),), confidence=0.93, rule="both")
     if facts and "side" not in facts:
         named = {match["side"].upper(): match for match in _ABBREVIATED.finditer(words)}
         if len(named) == 1:

@@ -38,7 +38,7 @@ _OF_THE_CASE = re.compile(
 )
 _SITE_WORDS = r"(?:[A-Za-z][\w'/-]*[ ,]+){0,4}?[A-Za-z][\w'/-]*"
 _ITEM = re.compile(
-    rf"(?P<site>{_SITE_WORDS})[ \t]*[:-]?[ \t]*(?P<words>\([^()\n]*\d[^()\n]*\)|<?\d{{1,3}}[ \t]?%(?:[ \t]*\([^()\n]*\))?"
+    rf"(?P<site>{_SITE_WORDS})[ \t]*[:-]?[ \t]*(?P<words>\([^()\n]*\d[^()\n]*\)|<?\d{{1,3}}[ \t]?(?:%|percent)(?:[ \t]*\([^()\n]*\))?"
     rf"|\d{{1,2}}/\d{{1,2}}(?:[ \t]+cores?)?(?:[ \t]*\([^()\n]*\))?)"
 )
 _BETWEEN = re.compile(r"[ \t]*(?:,|;|&|\band\b|\bplus\b|[ \t])*[ \t]*\n?[ \t]*")
@@ -94,7 +94,7 @@ def sites_with_details(text: str, start: int, end: int) -> list[ProseSite]:
 def _names_one(text: str, item: re.Match[str]) -> bool:
     words = item["words"]
     has_place = bool(location_facts(text, *item.span("site"))) or read_target(text, *item.span("site")) is not None
-    return has_place and re.search(r"\d\s*/\s*\d|%|\bmm\b|\bof\b", words) is not None and _TELLS.search(item["site"]) is None
+    return has_place and re.search(r"\d\s*/\s*\d|%|\bpercent\b|\bmm\b|\bof\b", words) is not None and _TELLS.search(item["site"]) is None
 
 
 def _begins(text: str, start: int, item: re.Match[str]) -> bool:
@@ -116,6 +116,15 @@ def _counted(text: str, words: TextRange) -> Facts:
     }
 
 
+def read_details(text: str, words: TextRange) -> Facts:
+    """Counts, grade and extents of the words beside a site that is listed under a diagnosis."""
+    facts = _counted(text, words) or read_cores(text, *words, (), (), is_cancer=True)
+    grades = read_grades_at(text, *words)
+    facts |= grade_facts(grades[0]) if grades else {}
+    percent, length = read_percent(text, *words), read_length(text, *words, needs_tumour_word=False)
+    return {**facts, **({"percent_involved": percent} if percent else {}), **({"tumor_length_mm": length} if length else {})}
+
+
 def _of_run(text: str, start: int, run: list[tuple[TextRange, TextRange]]) -> Iterator[ProseSite]:
     if len(run) < 2:
         return
@@ -127,11 +136,7 @@ def _of_run(text: str, start: int, run: list[tuple[TextRange, TextRange]]) -> It
     begins = text.rfind("\n", paragraph, told[0].start()) + 1 or paragraph
     body = (max(begins, paragraph), first)
     for site, words in run:
-        facts = _counted(text, words) or read_cores(text, *words, (), (), is_cancer=True)
-        grades = read_grades_at(text, *words)
-        facts |= grade_facts(grades[0]) if grades else {}
-        percent, length = read_percent(text, *words), read_length(text, *words, needs_tumour_word=False)
-        facts = {**facts, **({"percent_involved": percent} if percent else {}), **({"tumor_length_mm": length} if length else {})}
+        facts = read_details(text, words)
         yield ProseSite(
             start=site[0],
             end=words[1],

@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from weakbox.extractors.grammar.pathology.columns import column_name, read_cell
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 from weakbox.extractors.grammar.pathology.grades import grade_facts, read_grades_at
-from weakbox.extractors.grammar.pathology.tables import Row, Table, column_name, read_cell
+from weakbox.extractors.grammar.pathology.tables import Row, Table
 from weakbox.records.record import record
 
 _GATE = re.compile(r"\b(?:right|left|rt|lt)\b", re.IGNORECASE)

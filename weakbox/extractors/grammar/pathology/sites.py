@@ -119,8 +119,8 @@ def _names_a_place(words: str) -> bool:
 
 
 _BEFORE_LABEL = re.compile(
-    r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?)[ #]+(?:[A-Z]|\d{1,2})(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?"
-    r"\s*[-:.)(]|(?:core|bx)[ #]*\d{1,2}\s*:)",
+    r" (?=(?:parts?|specimens?|containers?|samples?|jars?|vials?|pots?|bottles?)[ #(\[]+(?:[A-Z]|\d{1,2})"
+    r"(?:\s?(?:-|to|,)\s?(?:[A-Z]|\d{1,2}))?[)\]]?\s*[-:.)(]|(?:core|bx)[ #]*\d{1,2}\s*:)",
     re.IGNORECASE,
 )
 _BEFORE_ROW = re.compile(r" (?=(?:[A-Z]|[a-z](?=[.):])|\d{1,2}|[IVX]{2,5})(?:[.):]{1,2}(?:[ \t]|-)|[ ]?[/|=–-][ \t]))")
@@ -135,6 +135,10 @@ _KEY_JOINT = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
 """A dump of fields writes "SPECIMEN_A_SITE=LEFT BASE"."""
 
 
+_BLANK_LINE = re.compile(r"\n[ \t]+(?=\n)")
+"""Blanks on a line of their own become line ends, so that a paragraph ends where it seems to."""
+
+
 def with_site_lines(text: Normalised) -> str:
     """The text with a line end where the raw text has one before a site heading; un-wrapping takes long lists for prose."""
     characters = _KEY_JOINT.sub(" ", text.text)
@@ -145,7 +149,7 @@ def with_site_lines(text: Normalised) -> str:
         heading = site_heading_at(text.text, at + 1, min(len(text.text), at + 120))
         if heading is not None and text.text[heading.end : heading.end + 2].lstrip(" )").startswith(":"):
             characters = f"{characters[:at]}\n{characters[at + 1 :]}"
-    return _with_listed_lines(text, characters)
+    return _BLANK_LINE.sub(lambda match: "\n" * len(match[0]), _with_listed_lines(text, characters))
 
 
 def _with_listed_lines(text: Normalised, characters: str) -> str:

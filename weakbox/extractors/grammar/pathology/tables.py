@@ -5,83 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from weakbox.extractors.grammar.pathology.cores import number_of
+from weakbox.extractors.grammar.pathology.columns import EMPTY, column_name, read_cell, read_patterns
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
-from weakbox.extractors.grammar.pathology.grades import grade_facts
-from weakbox.extractors.grammar.pathology.labels import Label, ordinals_of
+from weakbox.extractors.grammar.pathology.labels import Label
+from weakbox.extractors.grammar.pathology.ordinals import ordinals_of
 from weakbox.extractors.grammar.pathology.places import location_facts
 from weakbox.records.record import record
-from weakbox.terminology.gleason import read_grades
 
-_COLUMNS = (
-    (
-        "ignored",
-        re.compile(
-            r"(?:%|percent\w*)?\s*(?:of\s+)?(?:gleason\s+)?(?:pattern|GP|P)\s*[345](?:\s*/\s*[345])?\s*\(?%?\)?|(?:high[- ]grade"
-            r"|tertiary).*|.*core length.*"
-            r"|length of cores?.*|cores? \(?mm\)?|PNI|perineural.*|LVI|crib\w*|IDC-?P?|EPE|blocks?|stains?|IHC|H&E|date|received.*time|"
-            r"fragments?|pieces?|colou?r|ink|cassettes?|margin.*",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "specimen_id",
-        re.compile(
-            r"(?:specimen|part|container|jar|vial|pot|bottle|tube|sample|id|no\.?|#|label|letter|core|block|biopsy|bx|site)\s*(?:id"
-            r"|no\.?|#|label|number|letter)|(?:specimen|part|container|jar|vial|pot|bottle|tube|sample|id|no\.?|nr\.?|#|label|letter"
-            r"|core|block|slide)",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "site",
-        re.compile(
-            r"(?:(?:biopsy |specimen |core )?(?:site|location|region|area|position|description|sector|laterality|labell?ed"
-            r"|received as|source|specimen))s?(?:/\w+)?",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "fraction",
-        re.compile(
-            r"(?:cores?\s*)?(?:\(?\+\)?|pos(?:itive)?|involved|inv\.?)\s*/\s*(?:total|taken|cores?|no\.?)(?:\s*cores?)?|cores?\s*"
-            r"(?:involved|positive|pos\.?|\+)?\s*\(?(?:pos(?:itive)?|\+)?/(?:total)?\)?|(?:involved|positive)\s+cores?\s*/\s*total.*",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "cores_positive",
-        re.compile(
-            r"(?:no\.? of |number of |# )?(?:(?:pos(?:itive)?|involved|\+(?:ve)?)\s*(?:cores?)?|cores?\s*\(?(?:pos(?:itive)?\.?"
-            r"|involved|\+(?:ve)?|with "
-            r"(?:tumou?r|cancer))\)?)",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "cores_total",
-        re.compile(
-            r"(?:(?:total|no\.?|number|#|n)?\s*(?:of\s+)?(?:cores?|taken)(?:\s*(?:taken|total|sampled|submitted|examined|received"
-            r"|\(total\)|\(n\)))?|total)",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "isup",
-        re.compile(
-            r"(?:(?:isup\s*/\s*)?(?:grade\s*group|gg)|isup(?:\s*(?:grade|gg|group|/\s*gg))*|who.*group|grp"
-            r"|gr\.?\s*gr(?:oup)?)(?:\s*\(.*\))?",
-            re.IGNORECASE,
-        ),
-    ),
-    ("gleason", re.compile(r"(?:gleason.*|gl(?:eas)?\.?|gs|score|grade)", re.IGNORECASE)),
-    ("measures", re.compile(r"(?:max\.?|maximum|greatest|worst)\s+(?:invasion|involvement|extent)(?:\s*/\s*\w+)?", re.IGNORECASE)),
-    ("percent", re.compile(r"(?:.*%.*|(?:max\.?\s+)?(?:percent.*|pct\b.*)|involvement|tumou?r volume)", re.IGNORECASE)),
-    ("length", re.compile(r"(?:.*\(?(?:mm|cm)\)?.*|.*length.*|tumou?r size|extent)", re.IGNORECASE)),
-    ("diagnosis", re.compile(r"(?:diagnos\w*|result|histology|findings?|dx|interpretation|pathology|comment|notes?)", re.IGNORECASE)),
-)
 _SPACED_CELL = re.compile(r"\S+(?: \S+)*")
 _MINIMUM_COLUMNS = 3
 _LONGEST_NAME = 40
@@ -94,7 +25,6 @@ _ID = re.compile(
     rf"(?:\s*(?:-|,|&|/|\+|\bto\b|\band\b)\s*{_ONE_ID})*)(?:[.):]|$)"
 )
 _TOTAL_ROW = re.compile(r"\s*\|?\s*(?:total|overall|sum)\b", re.IGNORECASE)
-_EMPTY = ("-", "--", "---", "n/a", "N/A", "NA", "", ".", "nil", "Nil", "NIL")
 
 ColumnOf = Callable[[int], int]
 Row = tuple[Label | None, TextRange, Facts]
@@ -223,7 +153,8 @@ class _Matrix:
             return False
         column = column_name(text[slice(*cells[0])])
         if not location_facts(text, *cells[0]):
-            return column is not None and self._add_field(text, column, cells, (line, column_of))
+            is_field = column is not None or (bool(self.fields) and len(cells) == len(self.columns) + 1)
+            return is_field and self._add_field(text, column or "ignored", cells, (line, column_of))
         for cell, header in self._placed(text, cells, column_of):
             site = Fact(value=True, spans=(cells[0], header))
             self.rows.append((None, cell, {"_row": Fact(value=True, spans=(cell,)), "_site": site}))
@@ -244,7 +175,7 @@ class _Matrix:
             placed = [(cell, column[1]) for cell, column in zip(cells[1:], self.columns, strict=True) if cell[0] < cell[1]]
         else:
             placed = [(cell, self._above(text, cell, column_of)) for cell in cells[1:] if cell[0] < cell[1]]
-        return [(cell, header) for cell, header in placed if text[slice(*cell)].strip() not in _EMPTY]
+        return [(cell, header) for cell, header in placed if text[slice(*cell)].strip() not in EMPTY]
 
     def table(self, text: str) -> Table | None:
         """The specimens of the map, or one for each side of a form; None where neither has rows."""
@@ -265,10 +196,7 @@ def _side_row(text: str, side: Cell, fields: list[tuple[str, Cell]]) -> Row:
     facts: Facts = {"_row": Fact(value=True, spans=(fields[0][1],)), "_site": Fact(value=True, spans=(side,))}
     body = next((cell for name in ("diagnosis", "gleason") for column, cell in fields if column == name), fields[0][1])
     for column, cell in fields:
-        if column == "gleason":
-            grades = read_grades(text[slice(*cell)])
-            facts |= {name: replace(fact, spans=(cell,)) for name, fact in grade_facts(grades[0]).items()} if grades else {}
-        facts |= read_cell(column, text, cell)
+        facts |= read_cell(column, text, cell) | (read_patterns(text, cell) if column == "gleason" else {})
     return None, body, facts
 
 
@@ -384,13 +312,6 @@ def _place(text: str, position: int, column_of: ColumnOf | None) -> int:
     return position - text.rfind("\n", 0, position) - 1 if column_of is None else column_of(position)
 
 
-@lru_cache(maxsize=4096)
-def column_name(words: str) -> str | None:
-    """The field that a column, or a field of a form, holds; None where its name says nothing."""
-    cleaned = " ".join(words.split()).strip(" :*_.")
-    return next((name for name, pattern in _COLUMNS if pattern.fullmatch(cleaned)), None)
-
-
 def _aligned(text: str, cells: list[Cell], columns: list[_Column], column_of: ColumnOf | None) -> list[tuple[str | None, Cell]] | None:
     """Each cell with the name of its column: in order, after a label without a column, or by where it stands on the line."""
     names = [column.name for column in columns]
@@ -432,10 +353,11 @@ def _row(text: str, aligned: list[tuple[str | None, Cell]], line: TextRange) -> 
         match = _ID.match(words) if column == "specimen_id" else None
         if match is not None:
             label = _row_label(match["id"], first, last, last if is_first else line[0])
-        elif column in ("site", "specimen_id") and words not in _EMPTY:
+        elif column in ("site", "specimen_id") and words not in EMPTY:
             facts["_site"] = Fact(value=True, spans=((first, last),))
         elif column is not None:
             facts |= read_cell(column, text, (first, last))
+            facts |= read_patterns(text, (first, last)) if column == "gleason" and text[first - 1] == "," else {}
         is_first = False
     return label, line, facts
 
@@ -446,9 +368,11 @@ def _of_one_scheme(rows: list[Row]) -> list[Row]:
     shared = [scheme for scheme in (read[0] if read else ()) if all(scheme in reading for reading in read)]
     if not shared or all(label is None or label.scheme == shared[0] for label, _, _ in rows):
         return rows
-    return [
-        (label and replace(label, scheme=shared[0], ordinals=ordinals_of(label.written)[shared[0]]), line, facts) for label, line, facts in rows
-    ]
+    return [(label and _in_scheme(label, shared[0]), line, facts) for label, line, facts in rows]
+
+
+def _in_scheme(label: Label, scheme: str) -> Label:
+    return replace(label, scheme=scheme, ordinals=ordinals_of(label.written)[scheme])
 
 
 def _counted_label(text: str, column: str | None, cell: Cell) -> Label | None:
@@ -456,81 +380,7 @@ def _counted_label(text: str, column: str | None, cell: Cell) -> Label | None:
     return _row_label(match["id"], *cell, cell[1]) if match else None
 
 
-def read_cell(column: str, text: str, span: TextRange) -> Facts:
-    """What the cell at ``span`` states under the column of that name."""
-    words = text[slice(*span)]
-    return _READERS[column](words, span) if column in _READERS and words.strip() not in _EMPTY else {}
-
-
 def _row_label(written: str, start: int, end: int, body: int) -> Label | None:
     for scheme, ordinals in ordinals_of(written).items():
         return Label(written=written, scheme=scheme, ordinals=ordinals, start=start, end=end, body=body, has_noun=False)
     return None
-
-
-def _counts(name: str, words: str, span: TextRange) -> Facts:
-    if "%" in words:
-        return _measure("percent_involved", words, span)
-    match = re.fullmatch(r"\W*(\d{1,2}|[a-z]+)\W*(?:cores?)?", words, re.IGNORECASE)
-    if match is None or not (match[1].isdigit() or number_of(match[1])):
-        return {}
-    return {name: Fact(value=number_of(match[1]), spans=(span,), confidence=0.95, rule="column")}
-
-
-def _fraction(words: str, span: TextRange) -> Facts:
-    match = re.search(r"(\d{1,2})\s*(?:/|of)\s*(\d{1,2})", words)
-    if match is None:
-        return {}
-    return {
-        "cores_positive": Fact(value=int(match[1]), spans=(span,), confidence=0.95, rule="column"),
-        "cores_total": Fact(value=int(match[2]), spans=(span,), confidence=0.95, rule="column"),
-    }
-
-
-def _measure(name: str, words: str, span: TextRange) -> Facts:
-    numbers = [float(number.replace(",", ".")) for number in re.findall(r"\d+(?:[.,]\d+)?", words)]
-    if not numbers or max(numbers) == 0:
-        return {}
-    value = max(numbers) * (10 if re.search(r"\bcm\b", words) and name == "tumor_length_mm" else 1)
-    flags = ("range",) if (len(numbers) > 1 and re.search(r"\d\s*-\s*\d", words)) or "<" in words else ()
-    return {name: Fact(value=int(value) if value == int(value) else value, spans=(span,), confidence=0.94, rule="column", flags=flags)}
-
-
-_SHARE = re.compile(r"(\d+(?:[.,]\d+)?)\s*%")
-_EXTENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm")
-
-
-def _measures(words: str, span: TextRange) -> Facts:
-    """A share and a length in one cell: "35 %, 5 mm"."""
-    facts: Facts = {}
-    for name, pattern in (("percent_involved", _SHARE), ("tumor_length_mm", _EXTENT)):
-        match = pattern.search(words)
-        if match is not None:
-            facts |= _measure(name, match[0], (span[0] + match.start(), span[0] + match.end()))
-    return facts
-
-
-def _group(words: str, span: TextRange) -> Facts:
-    match = re.search(r"(?<![\d+])([1-5])(?![\d+])", words)
-    return {"isup_grade": Fact(value=int(match[1]), spans=(span,), confidence=0.96, rule="column")} if match and "+" not in words else {}
-
-
-def _grade(words: str, span: TextRange) -> Facts:
-    """A score alone ("7") needs the column's name to be one."""
-    if "+" in words or not re.fullmatch(r"(?:10|[6-9])(?:\s?[ab])?", words):
-        return {}
-    lead = "Gleason "
-    grades = read_grades(lead + words)
-    return {name: replace(fact, spans=(span,)) for name, fact in grade_facts(grades[0]).items()} if grades else {}
-
-
-_READERS = {
-    "gleason": _grade,
-    "fraction": _fraction,
-    "cores_positive": lambda words, span: _fraction(words, span) or _counts("cores_positive", words, span),
-    "cores_total": lambda words, span: _fraction(words, span) or _counts("cores_total", words, span),
-    "isup": _group,
-    "percent": lambda words, span: _fraction(words, span) or _measure("percent_involved", words, span),
-    "measures": _measures,
-    "length": lambda words, span: _measure("tumor_length_mm", words, span),
-}
