@@ -21,6 +21,7 @@ from weakbox.commands import cohort, collecting, public_sets, report_texts
 from weakbox.commands.command_line import DEFAULT_CONFIG, EXIT_INCOMPLETE, ConfigOption, DebugOption, SetOption, errors_for_users
 
 if TYPE_CHECKING:
+    from weakbox.datasets_public.dataset import Located
     from weakbox.runtime.config import Configuration
     from weakbox.runtime.executors.executor import Executor
     from weakbox.runtime.stage import StageRun, StageTask
@@ -80,10 +81,13 @@ def run_public_stages(configuration: Configuration, store: Store, executor: Exec
     from weakbox.runtime.stage import StageTask, run_stage
     from weakbox.runtime.store import READING
 
+    def place_of(located: Located) -> str:
+        return f"{located.dataset} {located.folder} {located.copies} {located.unreadable}"
+
     if "preprocessing" in stages:
         found = preprocessing.find_public(configuration.inputs.public)
         files = sorted({path for located in found for paths in located.files.values() for path in paths})
-        key_parts = stage_key_parts(configuration, "preprocessing", *(f"{located.dataset} {located.folder}" for located in found))
+        key_parts = stage_key_parts(configuration, "preprocessing", *(place_of(located) for located in found))
         read_into(store, images=files, tables=(), key_parts=key_parts, read=lambda: preprocessing.read_public(found))
     table: tuple[tuple[str, str, Any], ...] = (
         ("postprocessing", READING, postprocessing.PublicStage(configuration.labels)),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from weakbox.datasets_public.cases import completed
 from weakbox.datasets_public.searching import load_dataset
 from weakbox.imaging.boxes import box_around, box_over, spanned_corners
 from weakbox.imaging.frames import FRAME_UNSTATED
@@ -157,8 +158,7 @@ class PublicStage:
         )
 
     def _completed(self, case: CuratedCase) -> tuple[CuratedCase | None, tuple[LedgerEntry, ...]]:
-        complete = load_dataset(case.dataset).complete
-        finished, entries = (case, ()) if complete is None else complete(case)
+        finished, entries = completed(load_dataset(case.dataset), case)
         if finished is None:
             return None, entries
         labels = tuple(label for label in finished.labels if label.tier in self.config.tiers)

@@ -209,16 +209,22 @@ def find_public(inputs: PublicInputs) -> tuple[Located, ...]:
     Raises:
         InputError: a named set is not on disk, or (unless allowed) required files of it are missing.
     """
-    from weakbox.datasets_public.searching import dataset_names, load_dataset, search, search_roots
+    from weakbox.datasets_public.locating import Listing
+    from weakbox.datasets_public.searching import dataset_names, denied_folders, load_dataset, search_listings, search_roots
 
     wanted = [load_dataset(name).card.name for name in inputs.datasets]
     roots = search_roots(inputs.roots)
-    found: dict[str, Located] = {}
-    for located in search(roots, wanted or dataset_names()):
-        best = found.get(located.dataset)
-        if best is None or len(located.missing) < len(best.missing):
-            found[located.dataset] = located
+    listings = [Listing(root) for root in roots]
+    places_of: dict[str, list[Located]] = defaultdict(list)
+    for located in search_listings(listings, wanted or dataset_names()):
+        places_of[located.dataset].append(located)
+    found = {name: _best(places) for name, places in places_of.items()}
     places = ", ".join(str(root) for root in roots) or "none: give inputs.public.roots"
+    if denied := denied_folders(listings):
+        places += f"; these cannot be listed, check their rights: {', '.join(str(folder) for folder in denied)}"
+    if not found and not wanted:
+        msg = f"inputs.public: no public set lies in the folders looked in ({places}); `main.py datasets` shows how to get one"
+        raise InputError(msg)
     for name in wanted:
         if name not in found:
             msg = f"inputs.public: {name} is not in the folders looked in ({places}); `main.py datasets` shows what is there"
@@ -231,6 +237,12 @@ def find_public(inputs: PublicInputs) -> tuple[Located, ...]:
             )
             raise InputError(msg)
     return tuple(found[name] for name in sorted(found))
+
+
+def _best(places: Sequence[Located]) -> Located:
+    """The place where most of a set is, the first of several; it names the others."""
+    best = min(places, key=lambda place: len(place.missing))
+    return replace(best, copies=tuple(place.folder for place in places if place is not best))
 
 
 def read_public(found: Iterable[Located]) -> Iterator[CuratedCase | LedgerEntry]:

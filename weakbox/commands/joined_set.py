@@ -29,19 +29,24 @@ LEFT_OUT = "left_out.csv"
 DUPLICATES = "duplicates.csv"
 DATA_CARD = "data_card.md"
 CROISSANT = "croissant.json"
-LOSSES = frozenset({"unreadable", "export_failed", "no_image"})
-"""Reasons of dropped rows for which a public set is incomplete: what was there could not be used."""
+LEDGER = "public_ledger.csv"
+LOSSES = frozenset(
+    {"export_failed", "malformed_file", "malformed_row", "no_image", "no_reference_image", "no_volume", "truncated", "unreadable"}
+)
+"""Reasons of dropped rows for which a public set is incomplete, with all that begin with ``unreadable_``: what was there is damaged."""
 
 
 def build_joined_set(configuration: Configuration, own: Store, public: Store, identities: Any, executor: Executor) -> None:
     """Write the manifest, what was left out, augmented copies, the card and the lock, unless all lie there from the same records.
 
     Raises:
+        InputError: public sets were asked for, and not one image is left.
         LeakageError: something crosses the parts; the set must not be used.
     """
     from weakbox.runtime.store import write_text
 
     folder = configuration.output.dataset
+    write_public_ledger(configuration, public)
     key = _key(configuration, own, public, identities)
     before = public.folder.parent / KEY_FILE
     if _is_current(before, key, folder):
@@ -54,6 +59,8 @@ def build_joined_set(configuration: Configuration, own: Store, public: Store, id
     counts = _curate_and_write(rows, configuration, folder, ledger)
     write_augmented(configuration, folder, executor)
     describe_set(configuration, folder, counts)
+    if configuration.inputs.public is not None and not counts["images"]:
+        raise_empty(configuration, public, ledger)
     write_text(before, json.dumps({"key": key, **counts}, indent=1, sort_keys=True) + "\n")
 
 
@@ -134,7 +141,7 @@ def _curate_and_write(rows: Iterable[ImageRow], configuration: Configuration, fo
 
     settings = configuration.curation
     earlier = earlier_parts(read_manifest(settings.split.earlier)) if settings.split.earlier else None
-    with closing(curate(rows, settings, earlier=earlier, workspace=configuration.output.folder)) as made:
+    with closing(curate(rows, settings, earlier=earlier, workspace=_workspace(configuration))) as made:
         write_manifest(made.rows, folder)
         write_duplicates(made.duplicates, folder)
         write_shares(made.shares, folder)
@@ -159,6 +166,44 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _workspace(configuration: Configuration) -> Path:
+    """An empty folder for what curation spills; what a killed run left there goes."""
+    import shutil
+
+    path = Path(configuration.output.folder) / "cache" / "curation"
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    return path
+
+
+def raise_empty(configuration: Configuration, public: Store, ledger: Iterable[LedgerEntry]) -> None:
+    """An empty set is no success: say what left everything out.
+
+    Raises:
+        InputError: always.
+    """
+    from weakbox.records.case import Outcome
+    from weakbox.records.errors import InputError
+
+    reasons = Counter(entry.reason for entry in (*ledger, *public.ledger()) if entry.outcome is Outcome.DROPPED)
+    said = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing was exported"
+    places = f"{configuration.output.dataset / LEFT_OUT} and {configuration.output.private / LEDGER}"
+    msg = f"no image is left in the joined set ({said}); {places} name each; see labels.policy, labels.tiers and the sets' files"
+    raise InputError(msg)
+
+
+def write_public_ledger(configuration: Configuration, public: Store) -> None:
+    """Every row and file of public sets that was not used, or only with a remark; an earlier table goes where there are none."""
+    from weakbox.audit.ledger_table import write_ledger
+
+    path = configuration.output.private / LEDGER
+    if configuration.inputs.public is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_ledger(public, path)
 
 
 def remove_stale_images(public: Store, folder: Path) -> None:
@@ -377,8 +422,16 @@ def print_joined_set(configuration: Configuration, public: Store) -> bool:
         table.add_row(*key, f"{count:,}")
     console = Console()
     console.print(table)
-    reasons = Counter(entry.reason for entry in public.ledger(("reading", "postprocessing", "export")) if entry.outcome is Outcome.DROPPED)
+    entries = [entry for entry in public.ledger(("reading", "postprocessing", "export")) if entry.outcome is Outcome.DROPPED]
+    reasons = Counter(entry.reason for entry in entries)
     if reasons:
         console.print("public sets, not used: " + ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())))
+        console.print(f"each by name: {configuration.output.private / LEDGER}", soft_wrap=True)
     console.print(f"[bold]{folder / MANIFEST}[/] and images.csv; {DATA_CARD}; left out: {LEFT_OUT}, {DUPLICATES}", soft_wrap=True)
-    return not LOSSES.intersection(reasons)
+    return not any(is_loss(entry) for entry in entries)
+
+
+def is_loss(entry: LedgerEntry) -> bool:
+    """Whether a dropped row speaks of something damaged, rather than of what is absent or was never meant to be used."""
+    is_broken_dicom = entry.reason in ("not_dicom", "not_image") and entry.item_id.lower().endswith((".dcm", ".dicom"))
+    return entry.reason in LOSSES or entry.reason.startswith("unreadable_") or is_broken_dicom

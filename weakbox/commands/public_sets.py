@@ -33,7 +33,15 @@ def datasets(
     Sets of one organ are listed in the order in which they are worth trying first.
     """
     with errors_for_users(debug):
-        from weakbox.datasets_public.searching import dataset_names, load_dataset, search, search_roots, take_stock
+        from weakbox.datasets_public.locating import Listing
+        from weakbox.datasets_public.searching import (
+            dataset_names,
+            denied_folders,
+            load_dataset,
+            search_listings,
+            search_roots,
+            take_stock,
+        )
         from weakbox.runtime.progress import track
         from weakbox.runtime.store import write_text
 
@@ -45,10 +53,14 @@ def datasets(
             typer.echo(f"written: {page}")
             return
         roots = search_roots(root or ())
-        holdings = [take_stock(located) for located in track(list(search(roots, chosen)), description="Reading tables")]
+        listings = [Listing(place) for place in roots]
+        found = list(search_listings(listings, chosen))
+        holdings = [take_stock(located) for located in track(found, description="Reading tables")]
         cards = sorted((load_dataset(one).card for one in chosen), key=lambda card: (card.organ, card.preference, card.name))
         content = [entry(card, [held for held in holdings if held.dataset == card.name]) for card in cards]
         print_datasets(content, roots)
+        for folder in denied_folders(listings):
+            typer.echo(f"{folder}: cannot be listed; check its rights: a set may lie there")
         if as_json is not None:
             write_text(as_json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
             typer.echo(f"written: {as_json}")

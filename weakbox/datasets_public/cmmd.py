@@ -252,8 +252,8 @@ def complete(case: CuratedCase) -> Completed:
         path = image_path(series)
         try:
             headers[series.key] = read_mammogram_header(path)
-        except InputError:
-            remarks.append(dropped("file", path.name, "unreadable_image", "no image can be read from it", case.patient_id))
+        except InputError as error:
+            remarks.append(dropped("file", path.name, "unreadable_image", str(error), case.patient_id))
     if not headers:
         return None, tuple(remarks)
     images = tuple(replace(one, attributes=_stated(headers[one.key])) for one in case.study.series if one.key in headers)

@@ -81,8 +81,8 @@ def complete_images(case: CuratedCase, expected: Collection[Size] = ()) -> Compl
     for series in case.study.series:
         try:
             sizes[series.key] = image_size(image_path(series))
-        except InputError:
-            entries.append(dropped("file", image_path(series).name, "unreadable_image", "no image can be read from it", case.patient_id))
+        except InputError as error:
+            entries.append(dropped("file", image_path(series).name, "unreadable_image", str(error), case.patient_id))
     if not sizes:
         return None, tuple(entries)
     entries += _size_remarks(case, sizes, expected)

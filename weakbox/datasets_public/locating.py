@@ -13,6 +13,8 @@ from pathlib import Path
 from weakbox.datasets_public.dataset import Layout, Located, Part, PublicDataset
 
 HIDDEN = re.compile(r"^(?:\.|__MACOSX$|\$RECYCLE\.BIN$)")
+OF_A_RUN = "public_store"
+"""A folder with this one in it is what a run of ours wrote: the images there are no data set, they were made of one."""
 LINKS_DEEP = 4
 """Links to folders that are followed inside one another: folders that link to each other would be walked without end."""
 
@@ -73,20 +75,20 @@ _WILD = re.compile(r"[*?{}]")
 def _walk(folder: Path, prefix: str, entered: tuple[str, ...], denied: list[str]) -> Iterator[str]:
     """Files below; ``entered`` are the real places of the root and of the links that led here."""
     try:
-        entries = os.scandir(folder)
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not HIDDEN.match(entry.name)]
     except PermissionError:
         denied.append(prefix.rstrip("/"))
         return
-    with entries:
-        for entry in entries:
-            if HIDDEN.match(entry.name):
-                continue
-            if not _is_folder(entry):
-                yield prefix + entry.name
-            elif not entry.is_symlink():
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", entered, denied)
-            elif not _leads_back(target := os.path.realpath(entry.path), folder, entered):
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*entered, target), denied)
+    if any(entry.name == OF_A_RUN for entry in entries):
+        return
+    for entry in entries:
+        if not _is_folder(entry):
+            yield prefix + entry.name
+        elif not entry.is_symlink():
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", entered, denied)
+        elif not _leads_back(target := os.path.realpath(entry.path), folder, entered):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*entered, target), denied)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -133,7 +133,7 @@ def _volumes(item: CuratedCase | LedgerEntry) -> list[Path]:
 
 def _path(table: Path, row: Row, name: str) -> Path | None:
     text = row.text(name)
-    return None if text is None or "\0" in text else (table.parent / text.replace("\\", "/")).resolve()
+    return None if text is None else (table.parent / text.replace("\\", "/").replace("\0", "")).resolve()
 
 
 def _read_row(table: Path, row: Row, split: str, there: set[Path]) -> CuratedCase | LedgerEntry:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from weakbox.datasets_public.row_values import identifier
 from weakbox.records.case import LedgerEntry
 from weakbox.records.grid import Point
 from weakbox.records.label import LesionStatus, WeakLabel
@@ -60,7 +61,9 @@ def t2_corners(path: Path) -> dict[Place, tuple[Point, ...]]:
         matrix, position, index = (_floats(row.raw(name)) for name in ("matrix", "position", "index"))
         shape = _floats(row.raw("shape").replace("x", " "))[:3]
         if (len(matrix), len(position), len(index), len(shape)) == (16, 3, 3, 3) and all(map(_is_inside, index, shape)):
-            found[place_of(row.raw("patient_id").strip(), identifier(row.text("finding")) or None, position)].add((matrix[3], matrix[7], matrix[11]))
+            found[place_of(row.raw("patient_id").strip(), identifier(row.text("finding")) or None, position)].add(
+                (matrix[3], matrix[7], matrix[11])
+            )
     return {key: tuple(sorted(corners)) for key, corners in found.items()}
 
 

@@ -71,16 +71,25 @@ def search(roots: Iterable[Path], names: Iterable[str]) -> Iterator[Located]:
     A set that lies there in two layouts (the publisher's and a mirror's) is found twice; of layouts that share a folder the
     one of which most is there counts.
     """
+    return search_listings((Listing(root) for root in roots), names)
+
+
+def search_listings(listings: Iterable[Listing], names: Iterable[str]) -> Iterator[Located]:
+    """As ``search``, in folders that are listed already."""
     datasets = [load_dataset(name) for name in names]
     seen: set[tuple[str, str, Path]] = set()
-    for root in roots:
-        listing = Listing(root)
+    for listing in listings:
         for dataset in datasets:
             for located in _whole(dataset, listing):
                 place = (located.dataset, located.layout, located.folder.resolve())
                 if place not in seen:
                     seen.add(place)
                     yield located
+
+
+def denied_folders(listings: Iterable[Listing]) -> tuple[Path, ...]:
+    """Folders that could not be listed: whether a set lies there is not known."""
+    return tuple(listing.folder / path for listing in listings for path in listing.unreadable)
 
 
 def _whole(dataset: PublicDataset, listing: Listing) -> Iterator[Located]:

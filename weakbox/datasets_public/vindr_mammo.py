@@ -138,7 +138,7 @@ def read(located: Located) -> Iterator[CuratedCase | LedgerEntry]:
     yield from _images_without_row(files, images)
     studies: dict[str, list[_Image]] = {}
     for image in images.values():
-        if image.image in files:
+        if image.image.casefold() in files:
             studies.setdefault(image.study, []).append(image)
         else:
             yield dropped("row", image.table.item(image.row), "missing_image", "no file of that image_id", image.study)
@@ -214,15 +214,15 @@ def _ages(path: Path | None) -> tuple[dict[str, float], list[LedgerEntry]]:
 
 
 def _files_by_name(paths: tuple[Path, ...]) -> dict[str, Path]:
-    """Image files by image_id; of several the DICOM file."""
+    """Image files by image_id in lower case; of several the DICOM file."""
     found: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: (path.suffix.lower() not in (".dicom", ".dcm"), path.as_posix())):
-        found.setdefault(path.stem, path)
+        found.setdefault(path.stem.casefold(), path)
     return found
 
 
 def _images_without_row(files: dict[str, Path], images: dict[str, _Image]) -> Iterator[LedgerEntry]:
-    for name in sorted(files.keys() - images.keys()):
+    for name in sorted(files.keys() - {name.casefold() for name in images}):
         yield dropped("file", files[name].name, "image_without_row", "no table names it")
 
 
@@ -239,7 +239,7 @@ def _case(study: str, images: list[_Image], files: dict[str, Path], ages: dict[s
         CARD,
         patient=study,
         study=study,
-        series=[_series(image, files[image.image]) for image in images],
+        series=[_series(image, files[image.image.casefold()]) for image in images],
         labels=[*drawn, *breasts],
         origin=origin_of(CARD, patient=study, official_split=_split(images)),
         negative_reason="BI-RADS 1 or 2 in every breast, no finding marked by two readers" if is_negative else None,

@@ -111,7 +111,7 @@ def _key(row: Row) -> tuple[Key | None, str]:
         position = _numbers(row.text("position"), 3)
     except FieldError as error:
         return None, error.reason
-    return (patient_id, number, tuple(round(value / SAME_PLACE_MM) for value in position)), ""
+    return (patient_id, number.removesuffix(".0"), tuple(round(value / SAME_PLACE_MM) for value in position)), ""
 
 
 def _numbers(text: str | None, count: int) -> NDArray[np.float64]:

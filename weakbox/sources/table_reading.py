@@ -92,7 +92,7 @@ def read_rows(options: TableOptions, columns: Columns, kind: str) -> Iterator[Ro
         number, cells = item
         yield Row(number=number, cells={name: cells[place] for name, place in places.items()})
     if count == 0:
-        msg = f"{options.path}: no rows under its header; expected a table with {', '.join(columns.required)}"
+        msg = f"{options.path}: no rows under its header; expected a table with {', '.join(columns.required or columns.optional)}"
         raise InputError(msg)
 
 
@@ -204,7 +204,7 @@ def _missing_column(options: TableOptions, name: str, others: Sequence[str], hea
     nearest = next((clause for candidate in (name, *others) if (clause := _nearest_column(candidate, stripped))), "")
     return (
         f"{options.path}: no column for `{name}`{nearest}; the table has: {', '.join(stripped)}. "
-        f"Name its column in the options: `columns: {{{name}: <column>}}`"
+        f"Rename the column that holds it to {name!r}, or name it in the options of a source: `columns: {{{name}: <column>}}`"
     )
 
 

@@ -22,7 +22,10 @@ def detect_encoding(path: Path) -> str:
     first = _first_bytes(path)
     marked = next((encoding for mark, encoding in BYTE_ORDER_MARKS if first.startswith(mark)), None)
     if marked is not None:
-        return marked
+        if _decodes(path, marked):
+            return marked
+        msg = f"{path}: begins with the mark of {marked}, but is no such text; save it again as UTF-8"
+        raise InputError(msg)
     for encoding in ("utf-8", "cp1252"):
         if _decodes(path, encoding):
             return encoding
