@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # commands that need no stage
     "weakbox.commands": (*CRAFT, "weakbox.audit", "weakbox.evaluation", "weakbox.simulate", "weakbox.clients", "llm"),
     # models: read what the pipeline wrote; nothing imports them
-    "cv_model_experiments": (*CRAFT, "weakbox", "weakbox.audit"),
+    "cv_model_experiments": (*CRAFT, "weakbox", "weakbox.audit", "weakbox.commands"),
     "benchmarks": (
         *STAGES,
         *CRAFT,

@@ -292,3 +292,11 @@ def test_a_detail_hash_that_disagrees_keeps_images_of_one_outline_apart() -> Non
     other = coarse + "0" * 10 + "f" * 54
     with curated(row("A", perceptual_hash=first), row("B", perceptual_hash=copy), row("C", perceptual_hash=other)) as found:
         assert {(pair.kept, pair.duplicate) for pair in found.duplicates} == {("isic_2019/A", "isic_2019/B")}
+
+
+def test_of_two_copies_that_state_a_class_the_official_test_image_stays() -> None:
+    training = row("A", dataset="ham10000", official_split="train", label="benign", pixel_sha256="1" * 64)
+    test = row("B", dataset="isic_2018", official_split="test", label="benign", pixel_sha256="1" * 64)
+    with curated(training, test) as found:
+        assert ids(found.rows) == ["isic_2018/B"]
+        assert [kept.split for kept in found.rows] == ["test"]

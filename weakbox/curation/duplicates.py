@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbox.curation.columns import NO_PART, NO_SERIES, RowColumns
+from weakbox.curation.columns import NO_PART, NO_SERIES, PARTS, TEST, RowColumns
 from weakbox.curation.keys import Integers, Links, Runs, components
 from weakbox.curation.near_duplicates import NearDuplicates, find_near_duplicates
 from weakbox.curation.settings import DuplicateSettings, Sameness
@@ -102,12 +102,13 @@ def _drop_copies(columns: RowColumns, links: list[Links], settings: DuplicateSet
 
 
 def _preference(columns: RowColumns, settings: DuplicateSettings) -> tuple[Integers, ...]:
-    """Sorting keys, the last one first: preferred data set, states a class, better tier, more boxes, smaller image id."""
+    """Sorting keys, the last one first: preferred data set, states a class, official test, better tier, more boxes, smaller image id."""
     without_class = (columns.coded["label"].codes < 0).astype(np.int64)
     return (
         np.arange(columns.count),
         -columns.boxes,
         columns.tier_ranks(),
+        (columns.official() != PARTS.index(TEST)).astype(np.int64),
         without_class,
         columns.coded["dataset"].ranks(settings.prefer),
     )

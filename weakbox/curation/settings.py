@@ -43,7 +43,7 @@ class DuplicateSettings(Settings):
     prefer: tuple[str, ...] = Field(
         default=(),
         description="Data sets whose copy stays, best first. "
-        "Then: a copy with a class, the better tier, more boxes, the smaller `image_id`.",
+        "Then: a copy with a class, one of an official test part, the better tier, more boxes, the smaller `image_id`.",
     )
 
 
