@@ -1,0 +1,1 @@
+"""Models on what Weakbox exports: training, inference, and honest numbers."""
