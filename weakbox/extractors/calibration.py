@@ -92,7 +92,7 @@ def apply(extraction: ReportExtraction, parameters: Parameters) -> ReportExtract
     common = calibrator.stack.log_odds(_common(extraction)) - calibrator.stack.intercept
     sure = {path: calibrator.probability(name, features, common) for path, name, _, features in _own_rows(extraction)}
     kind = shape_of(extraction.organ, extraction.report_type).item_kind
-    exam = {name: replace(leaf, confidence=sure[name]) for name, leaf in extraction.exam.items()}
+    exam = {name: _at(leaf, sure[name]) for name, leaf in extraction.exam.items()}
     items = [_with_confidence(item, kind, sure) for item in extraction.items]
     if extraction.report_type is ReportType.RADIOLOGY:
         return replace(extraction, exam=exam, findings=tuple(item for item in items if isinstance(item, Finding)))
@@ -100,8 +100,13 @@ def apply(extraction: ReportExtraction, parameters: Parameters) -> ReportExtract
 
 
 def _with_confidence(item: Item, kind: str, sure: Mapping[str, float]) -> Item:
-    return replace(
-        item, values={name: replace(leaf, confidence=sure[f"{kind}[{item.index}].{name}"]) for name, leaf in item.values.items()}
+    return replace(item, values={name: _at(leaf, sure[f"{kind}[{item.index}].{name}"]) for name, leaf in item.values.items()})
+
+
+def _at(leaf: Leaf, confidence: float) -> Leaf:
+    """The same value, so sure; ``dataclasses.replace`` takes three times as long, and a report has thirty values."""
+    return Stated(
+        value=leaf.value, evidence=leaf.evidence, source=leaf.source, confidence=confidence, assertion=leaf.assertion, rule=leaf.rule
     )
 
 

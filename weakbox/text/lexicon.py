@@ -28,17 +28,30 @@ class Hit(NamedTuple):
     label: str
 
 
+class _Entry(NamedTuple):
+    """A phrase and the letters that it must begin with."""
+
+    head: str
+    pattern: re.Pattern[str]
+    label: str
+
+
+_HEAD = 5
+"""So many letters of a text's word choose the phrases that are tried on it."""
+_MOST_BEGINNINGS = 20_000
+
+
 class Lexicon:
     """Phrases by label; at one place the longest phrase wins, and phrases do not overlap."""
 
     def __init__(self, phrases: Mapping[str, Iterable[str]]) -> None:
-        self._gate = re.compile("(?!)")
-        self._patterns: dict[str, list[tuple[re.Pattern[str], str]]] = {}
+        self._patterns: dict[str, list[_Entry]] = {}
+        self._possible: dict[tuple[str, str], tuple[_Entry, ...]] = {}
         for label, expressions in phrases.items():
             for expression in expressions:
-                entry = (re.compile(rf"{expression}(?![^\W_])"), label)
-                for key in _keys_of(expression):
-                    self._patterns.setdefault(key, []).append(entry)
+                pattern = re.compile(rf"{expression}(?![^\W_])")
+                for head in _heads_of(expression):
+                    self._patterns.setdefault(head[:2], []).append(_Entry(head[:_HEAD], pattern, label))
         self._gate = _gate_of(self._patterns)
 
     def find(self, lower: str, start: int = 0, end: int | None = None) -> list[Hit]:
@@ -46,16 +59,29 @@ class Lexicon:
         stop = len(lower) if end is None else end
         hits: list[Hit] = []
         reached = start
-        patterns = self._patterns
+        possible = self._possible
         for opening in self._gate.finditer(lower, start, stop):
             position = opening.start()
             if position < reached:
                 continue
-            hit = _longest(patterns[opening[0]], lower, position, stop)
+            key = (opening[0], lower[position : position + _HEAD])
+            entries = possible.get(key)
+            if entries is None:
+                entries = self._entries_of(key)
+            hit = _longest(entries, lower, position, stop) if entries else None
             if hit is not None:
                 hits.append(hit)
                 reached = hit.end
         return hits
+
+    def _entries_of(self, key: tuple[str, str]) -> tuple[_Entry, ...]:
+        """The phrases that words beginning so can be, found once for each beginning."""
+        opening, head = key
+        if len(self._possible) >= _MOST_BEGINNINGS:
+            self._possible.clear()
+        entries = tuple(dict.fromkeys(entry[1:] for entry in self._patterns[opening] if head.startswith(entry.head)))
+        self._possible[key] = tuple(_Entry("", pattern, label) for pattern, label in entries)
+        return self._possible[key]
 
 
 def _gate_of(keys: Iterable[str]) -> re.Pattern[str]:
@@ -73,25 +99,36 @@ def _second(letters: str, alone: str) -> str:
     return f"(?:[{letters}]|{alone})" if alone else f"[{letters}]"
 
 
-def _keys_of(expression: str) -> set[str]:
-    """The first two letters of every word that the expression can begin with."""
+def _heads_of(expression: str) -> list[str]:
+    """The letters that every word begins with which the expression can begin with."""
     choice = _LEADING_CHOICE.match(expression)
-    return {_key_of(head) for head in choice[1].split("|")} if choice else {_key_of(expression)}
+    heads = {_head_of(head) for head in choice[1].split("|")} if choice else {_head_of(expression)}
+    return sorted(head[:2] if not choice and _has_open_choice(expression) else head for head in heads)
 
 
-def _key_of(expression: str) -> str:
+def _has_open_choice(expression: str) -> bool:
+    """Whether a bar stands outside all brackets, so that the expression need not begin with its first word."""
+    depth = 0
+    for before, character in zip(" " + expression, expression, strict=False):
+        depth += (character in "([") - (character in ")]") if before != "\\" else 0
+        if character == "|" and depth == 0:
+            return True
+    return False
+
+
+def _head_of(expression: str) -> str:
     literal = _WORD.match(expression)
     if literal is None:
         msg = f"a phrase begins with a letter, got {expression!r}"
         raise ValueError(msg)
     following = expression[literal.end() : literal.end() + 1]
     length = len(literal[0]) - (1 if following in ("?", "*") and literal.end() > 2 else 0)
-    return literal[0][: min(2, length)]
+    return literal[0][:length]
 
 
-def _longest(entries: list[tuple[re.Pattern[str], str]], lower: str, position: int, stop: int) -> Hit | None:
+def _longest(entries: tuple[_Entry, ...], lower: str, position: int, stop: int) -> Hit | None:
     best: Hit | None = None
-    for pattern, label in entries:
+    for _, pattern, label in entries:
         match = pattern.match(lower, position, stop)
         if match is not None and (best is None or match.end() > best.end):
             best = Hit(position, match.end(), label)

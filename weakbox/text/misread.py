@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_WORDS = frozenset(
-    """
+_WRITTEN = """
     abdominal aberrant abnormal abnormality abnormalities absent abutment abuts addendum adenocarcinoma adenopathy adenoma adjacent
     amplified angle anterior anteriorly anterolateral anteromedial apex apical architectural area areas asymmetric asymmetry atrophic
     atypical axial axilla axillary base basal benign bilateral biopsy birads bladder bone bones bony bottom breast bulge calcification
@@ -33,8 +32,8 @@ _WORDS = frozenset(
     stroma stromal subareolar superior suspicion suspicious suspected symmetric systematic target targets technique tissue total
     transition transitional transrectal tubular tumor tumour ultrasound unchanged unremarkable unifocal upper urethra urinary vascular
     vesicle vesicles verified version visualised visualized volume weighted well within zone zonal
-    """.split()
-)
+"""
+_WORDS = frozenset(_WRITTEN.split())
 _ALIKE = str.maketrans("015|i", "olsll")
 
 

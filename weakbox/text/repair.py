@@ -73,11 +73,14 @@ _SPOKEN_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _PSA_BEFORE = re.compile(
-    r"\b(?:psa(?: level| value)?|(?:t2|t two|dwi|diffusion|adc|likert)(?:[ -]weighted)?(?: imaging)?(?: score| category)?|pi-?rads score)(?: of| is| was)? $",
+    r"\b(?:psa(?: level| value)?|(?:t2|t two|dwi|diffusion|adc|likert)(?:[ -]weighted)?(?: imaging)?(?: score| category)?"
+    r"|pi-?rads score)(?: of| is| was)? $",
     re.IGNORECASE,
 )
 _HALF = re.compile(r"\b(?:about |approximately )?(?:half (?:a |an )?|one half )(?=(?:centimet(?:er|re)|cm)\b)", re.IGNORECASE)
-_SPOKEN_GATE = re.compile(r"score (?:of |is |was )?(?:one|two|three|four|five)\b|psa (?:of |is |was |level |value )*[a-z]{3,}|[a-z] [mc][mlc]\b")
+_SPOKEN_GATE = re.compile(
+    r"score (?:of |is |was )?(?:one|two|three|four|five)\b|psa (?:of |is |was |level |value )*[a-z]{3,}| (?<=[a-z] )[mc][mlc]\b"
+)
 _COMMAND_GATE = re.compile(r"\bnew (?:paragraph|line)\b|\w (?:comma|period|full stop)(?=\s|$)", re.IGNORECASE)
 _COMMAND = re.compile(
     r"[ \t]*\b(?:(?P<line>new (?:paragraph|line))|(?P<comma>comma)|(?P<stop>period|full stop)|(?P<colon>(?<=findings )colon"
@@ -185,7 +188,7 @@ def _cased(word: str, written: str) -> str:
     if letters and all(character.isupper() for character in letters):
         return word.upper()
     is_capital = written[0].isupper() and not (written[0] == "I" and word[0] == "l")
-    return word.capitalize() if is_capital or written[0] == "l" and word[0] == "i" else word
+    return word.capitalize() if is_capital or (written[0] == "l" and word[0] == "i") else word
 
 
 def _spoken_rads(text: str) -> list[Edit]:

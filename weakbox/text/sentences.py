@@ -32,12 +32,10 @@ _END_IN_SMALL_LETTERS = re.compile(r"[.!?]+[\"')\]]*(?=\s+[\"'(\[]?[A-Za-z0-9•
 """Where sentences end in a text that was typed or dictated without capitals."""
 _SMALL_START = re.compile(r"[a-z\d)]\. +[a-z]")
 _CAPITAL_START = re.compile(r"[a-z\d)]\. +[A-Z]")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:approx|ca|e\.?g|i\.?e|vs|dr|prof|mr|mrs|ms|fig|resp|incl|max|min|cf|est|al|st|vol|ser|im|img|se|pt|pts|hx|s/p|dx|lt|"
-    r"rt|z\. ?n|v\. ?a|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)"
-    r"|\b[A-Z])\.$",
-    re.IGNORECASE,
-)
+_SHORT_WORDS = """approx ca eg ie vs dr prof mr mrs ms fig resp incl max min cf est al st vol ser im img se pt pts hx dx lt rt
+    jan feb mar apr jun jul aug sep sept oct nov dec"""
+_ABBREVIATIONS = frozenset(_SHORT_WORDS.split())
+"""Besides them every single letter is one ("e.g.", "s/p.", "z. n.")."""
 _NUMBER_FOLLOWS = re.compile(r"\b(?:no|nr)\. \d$", re.IGNORECASE)
 """\"Lesion no. 2" goes on; "EPE: no. Nodes: no." does not."""
 _MARKER = re.compile(
@@ -134,7 +132,11 @@ def _may_be_short(cut: str) -> bool:
 
 
 def _is_abbreviation(cut: str) -> bool:
-    return _ABBREVIATION.search(cut[-12:]) is not None and not cut[-2:-1].isdigit()
+    start = len(cut) - 1
+    while start > 0 and (cut[start - 1].isalnum() or cut[start - 1] == "_"):
+        start -= 1
+    word = cut[start:-1].lower()
+    return word in _ABBREVIATIONS or (len(word) == 1 and word.isascii() and word.isalpha())
 
 
 def _unit(text: str, start: int, end: int, paragraph: int, line: int) -> Sentence | None:

@@ -93,7 +93,9 @@ def _is_notes(lines: list[str], width: int) -> bool:
     written = [line.strip() for line in lines if line.strip()]
     if len(written) < 5 or sum(line[0].islower() for line in written) < 0.4 * len(written):
         return False
-    return sum(len(line) for line in written) < 0.6 * width * len(written) and sum(line[-1] in ".:" for line in written) < 0.3 * len(written)
+    return sum(len(line) for line in written) < 0.6 * width * len(written) and sum(line[-1] in ".:" for line in written) < 0.3 * len(
+        written
+    )
 
 
 _SEGMENT = re.compile(r"^[ \t]*(?:MSH|EVN|PID|PV1|ORC|OBR|NTE|TXA|ZD\w|FHS|BHS|BTS|FTS)\|[^\n]*\n?", re.MULTILINE)
@@ -195,7 +197,7 @@ def _join(line: str, following: str, width: int) -> str | None:
         return ""
     if words[-1] in "+=-/" and _JOINED.search(words) and not _is_list_item(following):
         return _join_token(words, continuation)
-    if _SCORE_TAIL.search(words) and _SCORE_HEAD.match(continuation):
+    if _SCORE_HEAD.match(continuation) and _SCORE_TAIL.search(words):
         return " "
     if words[-1] in ".:;!?":
         return None

@@ -229,6 +229,8 @@ def _exam_score(name: str, stated: Candidate | None, lesions: list[Draft], flags
             if highest is None
             else Candidate(value=highest.value, words=highest.words, rule="highest_of_lesions", confidence=highest.confidence * 0.98)
         )
+    if highest is not None and highest.rule.startswith("addendum_") and int(str(highest.value)) > int(str(stated.value)):
+        return Candidate(value=highest.value, words=highest.words, rule="highest_of_lesions", confidence=highest.confidence * 0.98)
     if highest is not None and int(str(highest.value)) > int(str(stated.value)):
         flags.append(Flag(path=f"exam.{name}", code="conflict", detail="a lesion is scored above the overall category"))
         return Candidate(value=stated.value, words=stated.words, rule=stated.rule, confidence=0.7, flags=stated.flags)

@@ -33,7 +33,7 @@ _BARE_VOLUME = re.compile(
     r"(?:^|\n|\.\s|\s{2}|[|,;]\s?)(?:total |gland |prostate )?vol(?:ume)?\.?(?: is| of|\s?:|\s?=)?\s*(?P<value>\d{2,3}(?:\.\d)?)"
     r"(?=[,;|\n]|\.\s|\s{2}|\.?$|\s?\()"
 )
-_BARE_LABEL = re.compile(r"\bvolume\s*[(\[](?:ml|cc|cm3)[)\]]\s*[:=]?\s*(?P<value>\d{2,3}(?:[.,]\d)?)(?!\d|\s?[x*])")
+_BARE_LABEL = re.compile(r"\bvol(?:ume)?\.?\s*[(\[](?:ml|cc|cm3)[)\]]\s*[:=]?\s*(?P<value>\d{2,3}(?:[.,]\d)?)(?!\d|\s?[x*])")
 
 
 def read_volume(view: View) -> ExamReading:
@@ -100,7 +100,7 @@ def _by_trust(clauses: Sequence[Clause]) -> list[tuple[int, Clause]]:
     return sorted(ranked, key=lambda pair: (pair[0], pair[1].start))
 
 
-_LEAD_END = re.compile(r";|(?<!vol)(?<!approx)(?<!\bca)(?<!\best)\.\s")
+_LEAD_END = re.compile(r"(?<![mc]m);|(?<!vol)(?<!approx)(?<!\bca)(?<!\best)\.\s")
 _DIMENSIONS = re.compile(r"\d\s*(?:mm|cm)?\s*x\s*\d")
 _GLAND_AFTER = re.compile(r"\s*(?:sized?\s+|large\s+|enlarged\s+|in\s+)?(?:prostate|gland)")
 _OF_PART = re.compile(r"\b(?:transition(?:al)? zone|tz|central gland|adenoma|lesion|tumou?r|nodule)\b[^.;,]{0,25}$")
@@ -126,6 +126,8 @@ def _gland_points(lower: str, clause: Clause, quantity: Quantity) -> int:
         return 5 if is_weight else 10
     if _GLAND_AFTER.match(after):
         return 5 if is_weight else 9
+    if clause.field == "size" and clause.region is None and not other >= 0 and quantity.unit != "g":
+        return 3
     if nearest >= 0 or has_dimensions or _VOLUME_WORD.search(lead):
         return 4 if is_weight else 8
     return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from weakbox.extractors.grammar.radiology_drafts import Candidate, location_candidates
 from weakbox.extractors.grammar.radiology_mentions import Mention
 from weakbox.extractors.grammar.radiology_prior import UNCHANGED, is_of_today, is_prior
-from weakbox.extractors.grammar.radiology_units import LESION_NOUN, Clause, Role, View
+from weakbox.extractors.grammar.radiology_units import LESION_NOUN, Clause, Region, Role, View
 from weakbox.records.stated import Assertion
 from weakbox.text.assertion import assertion_triggers
 from weakbox.text.locations import LocationToken, location_of
@@ -32,6 +32,8 @@ class Facts:
     is_placed_by_heading: bool = False
     count: int = 0
     """How many lesions a plural names ("two foci"), or 0."""
+    is_plural: bool = False
+    """Whether the lesions are named in the plural ("lesions")."""
 
     @property
     def is_scored(self) -> bool:
@@ -141,8 +143,8 @@ _DIFFUSE = re.compile(
     r"zone)"
 )
 _COUNT = re.compile(
-    r"\b(?P<number>two|three|four|five|[2-5]|multiple \((?P<inner>[2-5])\)|both)\b(?! (?:mm|cm|o'clock|"
-    r"/))(?:\s+[a-z0-9-]+){0,5}?\s+(?:lesions|foci|nodules|areas|targets|rois|masses|observations|abnormalities)\b"
+    r"(?<!rads )(?<!rads-)(?:\b(?P<number>two|three|four|five|[2-5]|both)\b(?! (?:mm|cm|o'clock|/))|\bmultiple \((?P<inner>[2-5])\))"
+    r"(?:\s+[a-z0-9-]+){0,5}?\s+(?:lesions|foci|nodules|areas|targets|rois|masses|observations|abnormalities)\b"
 )
 _COUNT_WORDS = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
 
@@ -187,11 +189,15 @@ _BENIGN_GATE += ("arti", "arte", "calcif", "fibros", "not susp", "unremark", "ty
 _COUNT_GATE = ("two", "three", "four", "five", "2", "3", "4", "5", "both")
 
 
+_PLURALS = frozenset(("lesions", "foci", "nodules", "targets", "rois", "abnormalities", "tumors", "tumours", "masses", "areas"))
+
+
 def _read_words(facts: Facts, cut: str, *, has_nouns: bool) -> None:
     nouns = list(LESION_NOUN.finditer(cut)) if has_nouns else []
     stated = [match for match in nouns if is_asserted(cut, match.start(), match.end())]
     ordinal = _ORDINAL.match(cut)
     facts.has_noun = bool(stated) or ordinal is not None
+    facts.is_plural = any(match[0] in _PLURALS for match in stated)
     facts.is_negative = bool(nouns) and not stated
     facts.is_lesion_word = ordinal is not None or any(_STRONG_NOUN.match(match[0]) for match in stated)
     suspicious = _SUSPICIOUS.search(cut) if any(word in cut for word in _SUSPICIOUS_GATE) else None
@@ -262,12 +268,19 @@ def _read_region(facts: Facts, clause: Clause, view: View) -> None:
         return
     if region.is_inline and clause.line > region.last_line and view.stagings.within(clause.start, clause.end):
         return
-    outer = view.locations.within(region.parent.start, region.parent.end) if region.parent else []
-    location = location_of([*outer, *view.locations.within(region.start, region.end)])
+    location = location_of(token for each in _chain(region) for token in view.locations.within(each.start, each.end))
     own = place_tokens(clause, view)
     facts.is_placed_by_heading = not facts.has_place or all(region.start <= token.start < region.end for token in own)
     for name, candidate in location_candidates(location, 0, rule="location_of_heading", confidence=0.85).items():
         facts.values.setdefault(name, candidate)
+
+
+def _chain(region: Region) -> list[Region]:
+    """The heading and those above it, outermost first."""
+    chain = [region]
+    while chain[-1].parent is not None:
+        chain.append(chain[-1].parent)
+    return chain[::-1]
 
 
 def _read_scores(facts: Facts, clause: Clause, view: View, tokens: list[LocationToken]) -> None:
@@ -309,14 +322,19 @@ def _take_score(facts: Facts, name: str, found: list[Mention], clause: Clause, l
 
 
 def _is_overall(mention: Mention, clause: Clause, lower: str) -> bool:
+    """Whether a score speaks of the exam; "overall 3/5" behind a size, a sequence or a lesion sums up that lesion."""
     lead = lower[clause.start : mention.start]
-    if mention.rule == "category_without_system" and re.match(r"overall|highest", lower[mention.start : mention.end]):
-        return True
+    if mention.rule == "category_without_system" and _OVERALL_START.match(lower, mention.start):
+        return clause.role is Role.IMPRESSION or not _OF_A_LESION.search(lead)
     return bool(
         _OVERALL_BEFORE.search(lead)
         or _OVERALL_WITHIN.search(lower[mention.start : mention.end])
         or _OVERALL_AFTER.match(lower[mention.end : mention.end + 30])
     )
+
+
+_OVERALL_START = re.compile(r"overall|highest")
+_OF_A_LESION = re.compile(r"\d\s?[mc]m\b|\bt2|\bdwi\b|\blesion|\bfocus|\bnodule")
 
 
 def _chosen(found: list[Mention], clause: Clause, lower: str) -> Mention:

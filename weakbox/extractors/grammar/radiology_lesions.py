@@ -11,6 +11,7 @@ from weakbox.extractors.grammar.radiology_mentions import LabelMention
 from weakbox.extractors.grammar.radiology_prior import DISPROVED, is_of_the_past
 from weakbox.extractors.grammar.radiology_reading import SectionReading, conflicts, labelled, new_draft, open_draft, place_matches
 from weakbox.extractors.grammar.radiology_several import Values, place_groups, respective_values
+from weakbox.extractors.grammar.radiology_subject import ANOTHER, DEFINITE, draft_for
 from weakbox.extractors.grammar.radiology_tables import (
     cells_of,
     read_cell,
@@ -29,17 +30,8 @@ _EMPTY_LABEL = re.compile(
 _ANCHOR = re.compile(
     r"(?:the\s+)?(?:(?:index|dominant|primary|second(?:ary)?|third|additional|other|largest|main|suspicious|focal|"
     r"target)\s+)+(?:suspicious\s+|intraprostatic\s+|focal\s+|prostatic\s+)?(?:lesions?|targets?|foc(?:us|i)|rois?|nodules?|tumou?r|"
-    r"abnormality)(?:\s*\([^)]{0,20}\))?\s*(?::|-\s)"
+    r"abnormality)(?:\s*\([^)]{0,20}\))?\s*(?::|-\s|$)"
 )
-_ANOTHER = re.compile(r"\b(?:another|second|third|fourth|additional|separate|further|other|satellite|also (?:a|an)|new)\b")
-_OLD = re.compile(r"\bthe (?:old|known|previous|other) (?:lesion|focus|nodule|one|target)\b")
-_DEFINITE = re.compile(
-    r"^\W*(?:it|this|these|that|its|the (?:same |above |aforementioned |described |index |said )?(?:lesion|focus|nodule|area|"
-    r"abnormality|mass|finding|region|target|tumou?r)|which|measur\w+|corresponding|associated|there is (?:associated|corresponding|"
-    r"also associated))\b"
-)
-_CONTINUES = re.compile(r"\b(?:corresponding|associated|with|same|matching|this|correlat\w+|co-?localiz\w+|shows?|demonstrates?)\b")
-_PLACE_FIELD = re.compile(r"(?:lesion |target )*(?:locations?|sites?|position|side|zone|level|sector|region)\b")
 
 
 def read_section(clauses: list[Clause], view: View) -> SectionReading:
@@ -115,7 +107,7 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
     cut = view.cut(clause)
     if is_of_the_past(cut):
         return
-    reading.is_list_of_lesions |= _LIST_OF_LESIONS.fullmatch(cut) is not None and cut.endswith(":")
+    reading.is_list_of_lesions |= cut.endswith(":") and _LIST_OF_LESIONS.fullmatch(cut) is not None
     labels = _stated_labels(clause, view, cut)
     if labels is None:
         reading.current = None
@@ -128,10 +120,10 @@ def _read_clause(reading: SectionReading, clause: Clause, view: View) -> None:
         return
     if clause.region is not None and clause.region.is_elsewhere and not facts.is_scored:
         return
-    if _OTHER_ORGAN.search(cut) and not facts.is_scored and not _OWN_ORGAN.search(cut):
+    if not facts.is_scored and _OTHER_ORGAN.search(cut) and not _OWN_ORGAN.search(cut):
         return
     if facts.is_negative and not facts.is_scored:
-        if NEGATED_LESION.search(cut) and not _ANOTHER.search(cut):
+        if NEGATED_LESION.search(cut) and not ANOTHER.search(cut):
             reading.current = None
         return
     _read_unlabelled(reading, clause, view, facts, cut)
@@ -223,6 +215,14 @@ def _apply(draft: Draft, facts: Facts) -> None:
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
+def _is_own_block(current: Draft, clause: Clause, view: View) -> bool:
+    """Whether a score stands in the block of a lesion: under its label or as its field, or in its own paragraph."""
+    is_same_paragraph = _BLANK_LINE.search(view.text.text, current.start, clause.start) is None
+    if current.label is not None or clause.field is not None:
+        return bool(current.values) or is_same_paragraph
+    return bool(current.values) and is_same_paragraph
+
+
 def _take_overall(reading: SectionReading, clause: Clause, facts: Facts, view: View) -> None:
     """An overall category inside a lesion's own block is the lesion's; elsewhere it is the exam's."""
     current = reading.current
@@ -231,14 +231,23 @@ def _take_overall(reading: SectionReading, clause: Clause, facts: Facts, view: V
         and reading.role is Role.FINDINGS
         and not current.is_scored
         and sum(not draft.is_scored and (current.label is None or draft.label is not None) for draft in reading.drafts) == 1
-        and (current.label is not None or clause.field is not None)
-        and (bool(current.values) or _BLANK_LINE.search(view.text.text, current.start, clause.start) is None)
+        and _is_own_block(current, clause, view)
     )
     for name, candidate, overall in (("pirads", facts.overall, reading.overall), ("likert", facts.overall_likert, reading.overall_likert)):
         if candidate is not None and is_own_block and current is not None:
             current.fill(name, candidate)
+        elif candidate is not None and name == "pirads" and _is_under_zone(clause, view):
+            reading.zones.append(candidate)
         elif candidate is not None:
             overall.append(candidate)
+
+
+def _is_under_zone(clause: Clause, view: View) -> bool:
+    """ "Transition zone: BPH. Overall PI-RADS 2." sums up the zone."""
+    region = clause.region
+    if region is None or region.is_elsewhere or not region.is_inline or clause.field is not None or clause.role is not Role.FINDINGS:
+        return False
+    return _BLANK_LINE.search(view.text.text, region.start, clause.start) is None
 
 
 def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts: Facts, cut: str) -> None:
@@ -256,6 +265,9 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
     if groups and not facts.is_negative:
         _read_respective(reading, clause, groups, facts)
         return
+    if facts.is_plural and not facts.count and facts.is_scored and clause.parts == 1:
+        listed = place_groups(clause, view)
+        facts.count = len(listed) if len({group["side"].value for group in listed if "side" in group}) > 1 else 0
     is_plural = facts.count > 1 and clause.parts == 1 and (facts.is_scored or facts.is_lesion_word or facts.is_suspicious)
     if is_plural and _read_several(reading, clause, view, facts):
         return
@@ -272,7 +284,13 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
     if facts.is_scored and _is_of_a_zone(facts) and facts.has_place and _is_apart(reading.current, clause, facts, cut):
         _take_zone_score(reading, facts)
         return
-    if _FOR_ALL.search(cut) and (not facts.has_place or facts.is_placed_by_heading) and not facts.has_noun and len(reading.drafts) > 1 and not facts.is_scored:
+    if (
+        _FOR_ALL.search(cut)
+        and (not facts.has_place or facts.is_placed_by_heading)
+        and not facts.has_noun
+        and len(reading.drafts) > 1
+        and not facts.is_scored
+    ):
         facts.values = {name: read for name, read in facts.values.items() if name not in _SHARED_PLACE}
         for each in reading.drafts:
             _apply(each, facts)
@@ -281,7 +299,7 @@ def _read_unlabelled(reading: SectionReading, clause: Clause, view: View, facts:
         _apply(open_draft(reading, clause), facts)
         reading.drafts[-1].is_lesion_word = True
         return
-    draft = _draft_for(reading, clause, facts, cut)
+    draft = draft_for(reading, clause, facts, cut)
     if draft is not None:
         _apply(draft, facts)
         reading.current = draft
@@ -312,7 +330,7 @@ def _goes_on_with_all(reading: SectionReading, facts: Facts, cut: str) -> bool:
     if facts.has_place or facts.is_negative or "size_mm" in facts.values or not facts.values:
         return False
     is_known = any(draft.is_scored for draft in reading.together) and facts.is_scored
-    return not is_known and (not facts.has_noun or _DEFINITE.match(cut) is not None or _FOR_ALL.search(cut) is not None)
+    return not is_known and (not facts.has_noun or DEFINITE.match(cut) is not None or _FOR_ALL.search(cut) is not None)
 
 
 _RELATIVE_SIDE = re.compile(
@@ -384,150 +402,11 @@ def _is_of_a_zone(facts: Facts) -> bool:
     )
 
 
-_OTHER_LESION = re.compile(
-    r"\b(?:the|of)\s+(?:left|right|former|larger|smaller|first|second|other|apical|basal|"
-    r"midline)(?:-sided)?\s+(?:(?!and\b)\w+\s+){0,3}?(?:lesion|focus|nodule|target|one|area)\b"
-)
-
-
-def _named_by_place(reading: SectionReading, facts: Facts, cut: str) -> Draft | None:
-    """An earlier lesion of the section that "the left lesion" means."""
-    if "size_mm" in facts.values or not facts.has_place or not _OTHER_LESION.search(cut):
-        return None
-    matching = [draft for draft in reading.drafts if place_matches(draft, facts) and not (facts.is_scored and draft.is_scored)]
-    return matching[0] if len(matching) == 1 else None
-
-
-def _draft_for(reading: SectionReading, clause: Clause, facts: Facts, cut: str) -> Draft | None:
-    """The lesion that a clause speaks of: the current one, a new one, or none."""
-    current = reading.current
-    is_described = facts.has_place or "size_mm" in facts.values
-    named = _named_by_place(reading, facts, cut)
-    if named is not None:
-        return named
-    if clause.field is not None:
-        return _draft_for_field(reading, clause, facts)
-    if not facts.values:
-        return current if current is not None and (facts.is_suspicious or facts.is_benign) and _DEFINITE.match(cut) else None
-    is_against = current is not None and conflicts(current, facts)
-    if facts.is_scored:
-        return _draft_for_score(reading, clause, facts, cut, conflicts=is_against)
-    is_exact = "size_mm" in facts.values and "zone" in facts.values and ("side" in facts.values or "levels" in facts.values)
-    is_new_noun = (facts.has_noun or is_exact) and is_described and not _DEFINITE.match(cut)
-    if current is None:
-        facts.is_lesion_word |= is_exact
-        return open_draft(reading, clause) if (facts.has_noun and is_described) or is_exact else None
-    if (facts.is_benign or facts.is_diffuse) and facts.has_noun and not _DEFINITE.match(cut) and not facts.is_suspicious:
-        return open_draft(reading, clause) if "size_mm" in facts.values or "side" in facts.values else None
-    if _ANOTHER.search(cut) and facts.has_noun and is_described and (is_against or not current.is_anchor or current.values):
-        return open_draft(reading, clause)
-    if is_against:
-        return open_draft(reading, clause) if is_new_noun else None
-    if is_new_noun and _is_new_place(current, facts, cut):
-        return open_draft(reading, clause)
-    if not facts.has_noun and not _is_attribute_only(facts, cut):
-        is_own_place = not current.has_place and _is_its_place(current, clause, cut)
-        return current if is_own_place and not facts.is_negative and not facts.is_benign else None
-    return current
-
-
-_ONLY_PLACE = re.compile(
-    r"(?:right|left|rt|lt|bilateral|midline|mid|base|basal|apex|apical|anterior|posterior|peripheral|transition|central|pz\w*|tz\w*|cz|afs|afms"
-    r"|postero|antero|in the|at the|located)\b"
-)
-
-
-def _is_its_place(current: Draft, clause: Clause, cut: str) -> bool:
-    """ "Lesion 1. 9 x 5 mm. Right mid PZpl.": the place right below a label, or a phrase of nothing else a little further on."""
-    distance = clause.sentence - current.sentence
-    if current.label is not None and distance == 1:
-        return True
-    return distance <= (3 if current.label is not None else 1) and len(cut) <= 60 and _ONLY_PLACE.match(cut) is not None
-
-
-def _is_attribute_only(facts: Facts, cut: str) -> bool:
-    """Values of the current lesion without its noun: a size, sequence scores, an image number, or a place with "it"."""
-    return any(name not in ("side", "zone", "levels", "positions") for name in facts.values) or bool(_DEFINITE.match(cut))
-
-
-def _is_new_place(current: Draft, facts: Facts, cut: str) -> bool:
-    """A noun with a place or size that the current lesion does not share is another lesion."""
-    if (current.is_anchor and not current.has_place) or not current.values:
-        return False
-    if not current.has_place and facts.has_place and "size_mm" not in facts.values and not current.is_scored:
-        return False
-    if _CONTINUES.search(cut) and not facts.has_place:
-        return False
-    same = [
-        name
-        for name in ("side", "zone", "levels")
-        if name in facts.values and name in current.values and current.values[name].value == facts.values[name].value
-    ]
-    if same and "size_mm" not in facts.values:
-        return False
-    if same and "size_mm" not in current.values:
-        return False
-    return (facts.has_place and not same) or ("size_mm" in facts.values and "size_mm" in current.values)
-
-
-def _draft_for_field(reading: SectionReading, clause: Clause, facts: Facts) -> Draft | None:
-    current = reading.current
-    if current is None or current.section != clause.section:
-        if clause.field and _PLACE_FIELD.match(clause.field) and facts.has_place:
-            draft = open_draft(reading, clause)
-            draft.is_anchor = True
-            return draft
-        is_described = facts.has_noun and (facts.has_place or "size_mm" in facts.values)
-        return open_draft(reading, clause) if is_described or (facts.is_scored and facts.has_place) else None
-    is_repeated = bool(
-        clause.field
-        and _PLACE_FIELD.match(clause.field)
-        and facts.has_place
-        and current.has_place
-        and current.is_scored
-        and conflicts(current, facts)
-    )
-    if is_repeated:
-        return open_draft(reading, clause)
-    if facts.is_scored and current.is_scored and facts.has_place and conflicts(current, facts):
-        return open_draft(reading, clause)
-    if facts.is_scored and current.is_scored and not facts.has_place:
-        return None
-    return current
-
-
-def _draft_for_score(reading: SectionReading, clause: Clause, facts: Facts, cut: str, *, conflicts: bool) -> Draft | None:
-    current = reading.current
-    is_described = facts.has_place or "size_mm" in facts.values or (facts.has_noun and facts.is_lesion_word)
-    if current is None:
-        is_diffuse = facts.is_benign and not facts.has_noun
-        return open_draft(reading, clause) if is_described and not (is_diffuse and "size_mm" not in facts.values) else None
-    if conflicts:
-        return open_draft(reading, clause)
-    if current.is_scored:
-        if _DEFINITE.match(cut) and not facts.has_place:
-            return None
-        if is_described or clause.marker is not None:
-            return open_draft(reading, clause)
-        return None
-    if current.values and ((_ANOTHER.search(cut) and facts.has_place) or _OLD.search(cut)):
-        return open_draft(reading, clause)
-    if (
-        clause.marker is not None
-        and clause.part == 0
-        and current.sentence != clause.sentence
-        and is_described
-        and (facts.has_place or "size_mm" in current.values)
-    ):
-        return open_draft(reading, clause)
-    return current
-
-
 def _read_several(reading: SectionReading, clause: Clause, view: View, facts: Facts) -> bool:
     """ "Two foci, both PI-RADS 4, left base and left apex": one lesion a place; otherwise as many alike as are counted."""
     groups = place_groups(clause, view)
     if len(groups) == facts.count:
-        _open_each(reading, clause, groups, facts, ("pirads", "likert"))
+        _open_each(reading, clause, groups, facts, ("pirads", "likert", "t2", "dwi", "dce"))
         return True
     if reading.drafts and not facts.has_place:
         return False

@@ -42,7 +42,7 @@ _VERSION = (
 _FILLER = (
     r"(?:[\s:=#(\[,*_-]|\b(?:assessment|categor(?:y|ies)|category|scores?|grade|class(?:ification)?|cat\.|cat|level|rating|final|"
     r"overall|suspicion|"
-    r"total|combined|index|lesion|of|is|was|as|a|now|remains|assigned|at)\b)*"
+    r"total|combined|index|lesion|of|is|was|as|a|now|therefore|hence|thus|remains|assigned|at)\b)*"
 )
 _VALUE = (
     r"(?P<value>[1-5]|iv|v|i{1,3}|(?:one|two|three|four|five)(?! (?:targets|foci|(?:\w+ )?lesions|nodules|areas))|x)"
@@ -50,7 +50,7 @@ _VALUE = (
 )
 _RANGE = r"(?:\s*(?P<joint>-|to|/|or|and|&)\s*(?:pi-?rads\s*)?(?P<high>[1-5]|iv|v|iii|ii)(?![\w]|[.,]\d|\s?(?:mm|cm)\b|\s?[x*]\s?\d))?"
 _OR_HIGHER = r"(?P<open>\s*(?:or (?:higher|greater|above|more|over)|and (?:above|higher|greater|over)|\+(?!\d)))?"
-_CATEGORY = re.compile(rf"{RADS}{_VERSION}{_FILLER}{_VALUE}{_RANGE}{_OR_HIGHER}")
+_CATEGORY = re.compile(rf"{RADS}{_VERSION}(?:\s?\(t2[^()\n]{{0,16}}\))?{_FILLER}{_VALUE}{_RANGE}{_OR_HIGHER}")
 _VALUE_BEFORE = re.compile(
     r"(?<![\d.,/x-])(?P<value>[1-5])(?:\s?/\s?5|\s+out of\s+5)?\s+(?:on|by|using|according to|as per|per|under)\s+(?:the\s+)?(?:acr\s+)?$"
 )
@@ -72,7 +72,8 @@ _CHANGED_TO = re.compile(
 _PLAIN_KEY = re.compile(
     r"(?:assessment(?:\s+category)?|category|suspicion (?:score|level|grade)|suspicion(?=:)|overall (?:score|suspicion(?: (?:score"
     r"|level))?)|"
-    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d|\s[1-5](?:\s?/\s?5)?\s*(?:[.,;)\n]|$))|\bp-?r(?=\s?[:=]?\s?[1-5]\b)|score[sd]?)(?=[\s:=-])"
+    r"overall(?: lesion)?(?: score)?(?=\s*[-:=]\s*\d|\s[1-5](?:\s?/\s?5)?\s*(?:[.,;)\n]|$))|\bp-?r(?=\s?[:=]?\s?[1-5]\b)"
+    r"|score[sd]?)(?=[\s:=-])"
 )
 _PLAIN_LEAD = re.compile(r"\b(?:(?:overall|final|lesion|assessment|suspicion|risk|mri|mpmri|highest|total|level of)\s+)+$")
 _SHORT_CATEGORY = re.compile(
@@ -248,9 +249,10 @@ def _short_likert(lower: str) -> list[Mention]:
 
 _NOUN = r"(?:lesions?|targets?|rois?|regions? of interest)"
 _LABEL = re.compile(
-    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?(?:-(?=\w)|[\s_]*[:#]?\s*#?\s*[(\['\"]?)|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
+    rf"(?:{_NOUN}(?:\s+(?:mark(?:er)?|number|no\.?|nr\.?|id))?(?:-(?=\w)"
+    rf"|[\s_]*[:#]?\s*#?\s*(?:[(\['\"](?=\w{{1,2}}[)\]'\"]))?)|mark(?:er)?\s?|(?:nodule|focus|finding|area|"
     rf"observation|abnormality|tumou?r)\s+#?(?=[1-9]\d?\s*[:.)(]|[a-h]\s*[:)]))"
-    r"(?P<first>[1-9]\d?|[a-h]|iv|i{1,3}|v)(?![\w]|[.,]\d|\s?(?:mm|cm|ml|cc|x\s?\d|-\s?\d+\s?(?:mm|cm)|foci|lesions?|nodules?|of "
+    r"(?P<first>[1-9]\d?|[a-h]|iv|i{1,3}|v)(?![\w]|[.,]\d|\s?(?:mm|cm|ml|cc|x\s?\d|-\s?\d+\s?(?:mm|cm)|foci|(?<!\n)lesions?|nodules?|of "
     r"(?:the|interest)|/5))"
     r"(?:\s*(?:\+|&|and|,|/)\s*(?:lesion\s+)?(?P<second>[1-9]|[b-h])(?!\w|[.,]\d|\s?(?:mm|cm|/5)))?(?:\s*(?:\+|&|and|"
     r",)\s*(?P<third>[1-9]|[c-h])(?!\w|[.,]\d|\s?(?:mm|cm)))?"
@@ -258,6 +260,10 @@ _LABEL = re.compile(
 _HASH_LABEL = re.compile(r"#(?<![\w#]#)\s?(?P<hash>[1-9])(?![\w.,]\d|\d)")
 _SHORT_LABEL = re.compile(r"(?:^|(?<=\n)|(?<=;))[ \t•*-]*(?:l(?=[1-9]\s*[:=(;])|(?:les|lsn)\.?\s?#?(?=[1-9]\b))(?P<short>[1-9])")
 _IS_PLURAL = re.compile(r"lesions|targets|rois|regions")
+
+
+_FORMER_LABEL = re.compile(r"\((?:previously|formerly|was|old|prior|former|ex)[\s:]+(?:called |labell?ed |known as )?$")
+""""Lesion A (previously lesion 1)" has one label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +292,8 @@ def find_labels(text: str, lower: str) -> list[LabelMention]:
 def _label(match: re.Match[str], groups: tuple[str, ...], text: str, lower: str) -> LabelMention | None:
     if match.start() and lower[match.start() - 1].isalnum():
         return None
+    if _FORMER_LABEL.search(lower, max(0, match.start() - 30), match.start()):
+        return None
     spans = tuple(match.span(name) for name in groups if match[name])
     if any(text[start].isalpha() and not text[start:end].isupper() for start, end in spans):
         return None
@@ -295,7 +303,10 @@ def _label(match: re.Match[str], groups: tuple[str, ...], text: str, lower: str)
 
 
 _T2 = r"t2(?:[-\s]?(?:w(?:eighted)?i?|wi))?"
-_SEQUENCE_FILLER = r"(?:[-\s:=(]|\b(?:score|at|category|assessment|imaging|images?|sequence|is|of|weighted|grade)\b)*"
+_SEQUENCE_FILLER = (
+    r"(?:[-\s:=(]|\b(?:score|at|category|assessment|imaging|images?|sequence|is"
+    r"|of|weighted|grade|remains?|still|again|unchanged|now|scored|scores|rated|given|assigned)\b)*"
+)
 _SCORE = r"(?P<value>[1-5])(?:\s*/\s*5)?(?![\w]|[.,]\d|\s?(?:mm|cm|x\s?\d|of the)|\s?/\s?[1-5x+-]\s?/)"
 _T2_SCORE = re.compile(rf"{_T2}{_SEQUENCE_FILLER}{_SCORE}")
 _DWI_SCORE = re.compile(rf"(?:dwi|diffusion(?=[- ]weighted|\s?[:=]| score| [1-5]\b)|adc)(?:\s*/\s*(?:adc|dwi))?{_SEQUENCE_FILLER}{_SCORE}")
@@ -312,39 +323,52 @@ _SCORE_LATER = re.compile(
     r" of|:)?\s*(?P<value>[1-5])(?!\w|[.,]\d)"
 )
 _SCORE_IN_FIELD = re.compile(
-    r"(?P<sequence>t2\w*|dwi|adc)(?:/adc)?(?: score)?\s*:(?!\s*[1-5])[^\n:;]{2,90}?[(\[](?:score:? )?(?P<value>[1-5])(?:/5)?[)\]]"
+    r"(?P<sequence>t2\w*|dwi|adc|diffusion)(?:/adc)?(?: score| signal"
+    r"| imaging)?\s*:(?!\s*[1-5])[^\n:;]{2,90}?[(\[](?:score:? )?(?P<value>[1-5])(?:/5)?[)\]]"
 )
 _SCORE_BESIDE = re.compile(
-    r"(?P<sequence>t2\w*|diffusion|dwi|adc)\b(?:(?!\bt2\b|\bdwi\b|\bdce\b|diffusion|[.;()]).){0,45}\((?:score:? )(?P<value>[1-5])(?:/5)?\)"
+    r"(?P<sequence>t2\w*|diffusion|dwi|adc|restrict(?:ed|ion|s))\b(?:(?!\bt2\b|\bdwi\b|\bdce\b|diffusion"
+    r"|[.;()]).){0,45}\((?:score:? )?(?P<value>[1-5])(?:/5)?\)"
 )
 _SEQUENCE_RADS = re.compile(
     rf"(?P<sequence>t2\w*|dwi|adc)(?:[- ]weighted)?(?: imaging)?\s*:?\s*{RADS}(?: score| category)?\s*[:=]?\s*(?P<value>[1-5])(?!\w)"
 )
+_SCORE_OF_BOTH = re.compile(
+    r"(?P<first>t2|dwi|diffusion|adc)(?:w|wi)?(?:[- ]weighted)?\s*(?:and|&|\+)\s*(?P<other>t2|dwi|diffusion|adc)(?:w"
+    r"|wi)?(?:[- ]weighted)?(?: (?:imaging|images))?"
+    r"(?:\s+(?:both|each|sub-?scores?|scores?|scored|category|are|is|of|at)\b|\s*[:=(])*\s*(?P<value>[1-5])(?:/5)?"
+    r"(?:\s*(?:and|&|/|,)\s*(?P<second>[1-5])(?!\s?/|\w))?(?!\w|[.,]\d|\s?(?:mm|cm|x\s?\d))"
+)
+""""T2 and DWI score 5 each", "T2 and DWI scores 4 and 5"."""
 _TRIPLE = re.compile(
     r"t2\w*\s*[/,]\s*(?:dwi|adc|diffusion)(?:\s*/\s*adc)?\s*(?:[/,]\s*dce|"
     r"[/,]\s*dynamic\w*)?\s*(?:sub-?)?(?:scores?)?\s*[:=(]?\s*(?P<t2>[1-5x-])\s*/\s*(?P<dwi>[1-5x-])(?:\s*/\s*(?P<dce>[1-5]|\+|-|"
     r"pos\w*|neg\w*|x|n/?a))?"
 )
+_TRIPLE_AFTER = re.compile(r"(?<=[1-5]) ?\((?P<t2>[1-5x-])\s?/\s?(?P<dwi>[1-5x-])(?:\s?/\s?(?P<dce>[1-5]|\+|-|pos\w*|neg\w*|x|n/?a))\)")
+""""PI-RADS 4 (3/4/+)": T2, DWI and DCE behind the category."""
 _DCE_SCORE = re.compile(
-    r"(?:dce(?:[-\s]?mri)?|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
+    r"(?:dce(?:[-\s]?mri)?|dynamic(?=\s*:)|dynamic contrast(?:[-\s]enhanc\w+)?|perfusion|(?:early )?enhancement|contrast enhancement|"
     r"contrast)(?:[\s:=(]|-(?=\s?(?:pos|neg|\+|-ve))|\b(?:score|imaging|images?|is|was|assessment|mri|early enhancement|series)\b)*"
-    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|-(?=\s*(?:$|[,;.)(|\n]|p-?[ir]"
+    r"(?P<value>positiv\w*|negativ\w*|(?<=:)early\b|(?<=: )early\b|pos\b|neg\b|\+ve\b|-ve\b|\+|(?<!enhancement:)-(?=\s*(?:$"
+    r"|[,;.)(|\n]|p-?[ir]"
     r"|likert))|yes\b"
     r"|no\b(?!\s+\w)|"
-    r"present\b|absent\b|none\b)"
+    r"present\b|absent\b|none\b|(?<=dce: )[01](?=\s*(?:$|[\n,;)|])))"
 )
 _DCE_AFTER = re.compile(
-    r"(?P<value>positiv|negativ)e (?:on |for |in )?(?:dce(?!\w)|dynamic contrast|early enhancement"
+    r"(?P<value>positiv|negativ)e (?:on |for |in )?(?:dce(?!\w)|dynamic contrast|(?:early )?enhancement"
     r"|contrast enhancement|perfusion)"
 )
-_ENHANCEMENT = re.compile(r"(?:hyper-?)?enhanc(?:e[ds]?|ing|ement)?\b|uptake\b|wash-?in\b|perfusion\b")
+_ENHANCEMENT = re.compile(r"(?:hyper-?)?enhanc(?:e[ds]?|ing|ement)?\b|light(?:s|ing)? up\b|uptake\b|wash-?in\b|perfusion\b")
 _EARLY = re.compile(
-    r"\b(?:early|focal|avid|asymmetric(?:al)?|abnormal|increased|brisk|rapid|arterial|suspicious|corresponding|"
+    r"\b(?:early|focal|avid|asymmetric(?:al)?|abnormal|increased|brisk|rapid|prompt|arterial|pathologic(?:al)?|suspicious|corresponding|"
     r"associated)[\s,-]+(?:(?:and|or|contrast|arterial|phase|dynamic|focal|gadolinium|early|avid|asymmetric|"
     r"abnormal|increased|brisk|rapid|suspicious|corresponding|associated|post-?contrast)[\s,-]+)*(?:hyper-?)?$"
 )
 _NO_ENHANCEMENT = re.compile(
-    r"\b(?:no|without|lacks?|absence of|lack of|nor|negative for|(?:does|did) not (?:show|demonstrate))\s+(?:\w+[\s,-]+){0,5}$"
+    r"\b(?:no|without|lacks?|absence of|lack of|nor|negative for|(?:does|did) not (?:show|demonstrate|exhibit))\s+(?:\w+[\s,-]+){0,5}$"
+    r"|\b(?:not|nor|fails? to|failed to)(?: (?:significantly|clearly|avidly|appreciably|convincingly|early))?\s+$|\bnon-?\s?$"
 )
 _ENHANCES_EARLY = re.compile(r"\s+(?:is\s+|are\s+)?(?:early|avidly|rapidly|briskly)\b")
 _AS_BACKGROUND = re.compile(
@@ -362,6 +386,8 @@ _DCE_WORDS = {
     "none": "negative",
     "pos": "positive",
     "neg": "negative",
+    "1": "positive",
+    "0": "negative",
     "+ve": "positive",
     "-ve": "negative",
 }
@@ -371,9 +397,11 @@ def find_sequence_scores(lower: str) -> list[Mention]:
     """T2W and DWI scores and the DCE assessment, from score tables, fields and sentences."""
     found: list[Mention] = []
     taken: list[tuple[int, int]] = []
-    for match in _TRIPLE.finditer(lower):
+    for match in (*_TRIPLE.finditer(lower), *(_TRIPLE_AFTER.finditer(lower) if "/+)" in lower or "/-)" in lower else ())):
         found += _triple(match)
         taken.append(match.span())
+    for match in _SCORE_OF_BOTH.finditer(lower):
+        found += _score_of_both(match) if _is_word_start(lower, match.start()) else []
     for kind, pattern in (("t2", _T2_SCORE), ("dwi", _DWI_SCORE)):
         for match in pattern.finditer(lower):
             if _is_word_start(lower, match.start()) and not _is_within(match.start(), taken):
@@ -386,7 +414,7 @@ def find_sequence_scores(lower: str) -> list[Mention]:
     for match in (
         *_SCORE_LATER.finditer(lower),
         *_SCORE_IN_FIELD.finditer(lower),
-        *(_SCORE_BESIDE.finditer(lower) if "(score" in lower else ()),
+        *(_SCORE_BESIDE.finditer(lower) if "(" in lower else ()),
         *(_SCORE_OF.finditer(lower) if "score" in lower else ()),
     ):
         if not _is_word_start(lower, match.start()):
@@ -398,9 +426,19 @@ def find_sequence_scores(lower: str) -> list[Mention]:
             if sequence:
                 kind = "t2" if sequence == "t2" else "dwi"
                 found.append(Mention(kind=kind, value=int(match["value"]), start=match.start(), end=match.end(), rule=f"{kind}_score_on"))
-    if "enhanc" in lower or "dce" in lower or "contrast" in lower or "uptake" in lower or "perfusion" in lower:
+    if "enhanc" in lower or "dce" in lower or " up " in lower or "contrast" in lower or "uptake" in lower or "perfusion" in lower:
         found += _contrast(lower, taken)
     return sorted(found, key=lambda mention: mention.start)
+
+
+def _score_of_both(match: re.Match[str]) -> list[Mention]:
+    kinds = ["t2" if match[name] == "t2" else "dwi" for name in ("first", "other")]
+    values = (match["value"], match["second"] or match["value"])
+    return [
+        Mention(kind=kind, value=int(value), start=match.start(), end=match.end(), rule="score_of_both")
+        for kind, value in zip(kinds, values, strict=True)
+        if len(set(kinds)) == 2
+    ]
 
 
 def _is_word_start(lower: str, position: int) -> bool:
@@ -461,48 +499,3 @@ def _enhancement(lower: str, match: re.Match[str]) -> list[Mention]:
     if early is not None or later is not None or match[0].startswith("hyper"):
         return [Mention(kind="dce", value="positive", start=start, end=later.end() if later else match.end(), rule="dce_words")]
     return []
-
-
-_SERIES_IMAGE = re.compile(
-    r"\b(?:series|se|ser)\b\.?\s*[#:/]?\s*(?P<series>\d{1,4})\s*[,;/:)]?\s*(?:and\s+|on\s+)?(?:(?:axial|t2|adc|dwi)\s+)?(?:images?|"
-    r"img?s?|im|slices?)\b\.?\s*(?:numbers?|no\.?)?\s*[#:(]?\s*(?P<image>\d{1,4})"
-    r"|\b(?:images?|img?|im|slices?)\b\.?\s*[#:]?\s*(?P<image2>\d{1,4})\s*[,;/(]?\s*(?:of|on|in|from)?\s*(?:the\s+)?(?:series|se|"
-    r"ser)\b\.?\s*[#:]?\s*(?P<series2>\d{1,4})"
-    r"|\b(?:series|se|ser)\.?\s?/\s?(?:images?|img|im)\.?\s*[:#)]?\s*\(?(?P<series3>\d{1,4})\s?/\s?(?P<image3>\d{1,4})"
-    r"|\b(?:images?|img?|im|slices?)\b\.?\s*(?:numbers?|"
-    r"no\.?)?\s*[#:]?\s*(?P<left>\d{1,4})(?:\s?/\s?(?P<right>\d{1,4}))?(?!\s?(?:mm|cm|x|-\s?\d+\s?mm)|\d|\.\d)"
-    r"|\b(?:series|se)\b\.?\s*[#:]?\s*(?P<only>\d{1,4})(?!\s?(?:mm|cm)|\d|\.\d)"
-)
-_BARE_PAIR = re.compile(r"\((?P<series>\d{1,3})\s?/\s?(?P<image>\d{1,4})\)")
-_SERIES_LEGEND = re.compile(r"series?\s?(?:number\s?)?/\s?image|image references? (?:are )?(?:given )?as series|\(series/image\)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReference:
-    """Where a finding is shown: series and image numbers, either may be missing."""
-
-    series: int | None
-    image: int | None
-    start: int
-    end: int
-
-
-def find_image_references(lower: str) -> list[ImageReference]:
-    """Series and image references; "image 5/31" is series and image where the report explains it so."""
-    if "image" not in lower and "im" not in lower and "series" not in lower and "slice" not in lower and "se " not in lower:
-        return []
-    has_legend = _SERIES_LEGEND.search(lower) is not None
-    found = [_reference(match, has_legend=has_legend) for match in _SERIES_IMAGE.finditer(lower)]
-    if has_legend:
-        pairs = [match for match in _BARE_PAIR.finditer(lower) if not any(item.start <= match.start() < item.end for item in found)]
-        found += [ImageReference(series=int(m["series"]), image=int(m["image"]), start=m.start(), end=m.end()) for m in pairs]
-    return found
-
-
-def _reference(match: re.Match[str], *, has_legend: bool) -> ImageReference:
-    series = match["series"] or match["series2"] or match["series3"] or match["only"]
-    image = match["image"] or match["image2"] or match["image3"]
-    if match["left"]:
-        is_pair = match["right"] is not None and has_legend
-        series, image = (match["left"], match["right"]) if is_pair else (None, match["left"])
-    return ImageReference(series=int(series) if series else None, image=int(image) if image else None, start=match.start(), end=match.end())

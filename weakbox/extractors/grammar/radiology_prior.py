@@ -48,7 +48,8 @@ _PRIOR_GATE = (
 )
 """Without one of these nothing before a value says that it is of an earlier exam."""
 _PRIOR_AFTER = re.compile(
-    r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i)|nodule|area|target)?[\s,(]*(?:(?:as )?(?:seen|noted|described|reported|identified|found|present|scored"
+    r"[\s,()]{0,2}(?:lesions?|mm|cm|foc(?:us|i)|nodule|area|target)?[\s,(]*(?:(?:as )?(?:seen|noted|described|reported"
+    r"|identified|found|present|scored"
     r"|called|measured) )?(?:previously|at that time|at the time|on (?:the |a )?(?:prior|previous|earlier|"
     r"last)\b|in (?:19|20)\d\d\b|on prior|outside\b(?! (?:the )?(?:prostate|gland|capsule))|externally|elsewhere|by the (?:outside"
     r"|referring)|in the (?:outside|referring)|before\b|\(?prior\)|(?:19|20)\d\d\))(?![^.;)\n]{0,30}(?:\d\s?(?:mm|cm)|pi-?rads|likert|"
@@ -60,14 +61,17 @@ def is_prior(lower: str, start: int, end: int) -> bool:
     """Whether the words right beside a value say that it belongs to an earlier exam."""
     window = lower[max(0, start - 70) : start]
     is_open = any(word in window for word in _PRIOR_GATE)
-    return bool((is_open and _PRIOR_BEFORE.search(window)) or _PRIOR_AFTER.match(lower, end, end + 40))
+    return bool((is_open and _PRIOR_BEFORE.search(window)) or _PRIOR_AFTER.match(lower, end, end + 40) or _IN_ERROR.match(lower, end))
 
 
 _OF_TODAY_BEFORE = re.compile(
     r"\b(?:now|today|currently|presently|at present|this time|(?:gr(?:own|ew)|increased|enlarged|decreased|reduced|shrunk|shrank|progressed"
-    r"|regressed|up|down)(?: in size)? to|remains? at)\b(?:(?!\b(?:against|versus|vs|compared|than|was|were|from)\b|previous|prior)[^.;\d]){0,30}$"
+    r"|regressed|up|down)(?: in size)? to|remains? at)\b(?:(?!\b(?:against|versus|vs|compared|than|was|were|from)\b|previous"
+    r"|prior)[^.;\d]){0,30}$"
 )
-_OF_TODAY_AFTER = re.compile(r"\s*\(?(?:now|today|currently|at present|on (?:this|the (?:present|current)) (?:exam\w*|study|mri|scan))\b(?!\s*\d)")
+_OF_TODAY_AFTER = re.compile(
+    r"\s*\(?(?:now|today|currently|at present|on (?:this|the (?:present|current)) (?:exam\w*|study|mri|scan))\b(?!\s*\d)"
+)
 UNCHANGED = re.compile(r"\b(?:unchanged|stable|similar|no(?: \w+)? change|not (?:\w+ )?changed|the same|static)\b")
 """Makes an earlier value the one of today."""
 
@@ -77,15 +81,39 @@ def is_of_today(lower: str, start: int, end: int, *, since: int) -> bool:
     return bool(_OF_TODAY_BEFORE.search(lower, max(since, start - 60), start) or _OF_TODAY_AFTER.match(lower, end))
 
 
+_IN_ERROR = re.compile(r"[\s,()]{0,2}(?:in error|erroneously|by mistake|mistakenly)\b")
+
+
 _NO_LONGER = re.compile(
     r"\b(?:now|today|currently) (?:not (?:seen|visible|identified|appreciated|present)|absent|resolved|gone)\b|"
     r"\bno longer\b|\b(?:has|have) (?:since |now |completely )*(?:resolved|disappeared|regressed completely)|\bnot (?:seen|visible|"
     r"identified|appreciated) (?:today|currently|on (?:the |today's )?(?:current|today|present))|"
-    r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not|no longer|resolved)\b|\bresolution of\b"
+    r"previously (?:seen|described|noted|reported|identified)\b[^.;]{0,80}\b(?:not (?:clearly |definitely |well )?(?:seen"
+    r"|visible|visualized|visualised|identified|appreciated"
+    r"|present|evident|demonstrated|found)|no longer|resolved)\b|\bresolution of\b|"
+    r"^\W*(?:prev(?:iously)?|prior|old|former)\b[^;]*\b(?:resolved|gone|not seen|no longer)\b|\bresolved\W*$|"
+    r"\b(?:has|have) (?:become inconspicuous|vanished|gone(?! up| down| from| to)|faded|cleared)\b|\b(?:is|are) (?:therefore "
+    r"|hence |no longer |not )+(?:re-?)?scored\b"
 )
-_NO_LONGER_GATE = ("no longer", "resolved", "resolution", "disappear", "regressed", "not ", "previously")
+_NO_LONGER_GATE = (
+    "no longer",
+    "resolved",
+    "resolution",
+    "disappear",
+    "regressed",
+    "not ",
+    "previously",
+    "inconspic",
+    "vanished",
+    "gone",
+    "faded",
+    "cleared",
+)
 _PRIOR_UNIT = re.compile(
-    r"^(?:the )?(?:(?:19|20)\d\d (?:mp-?)?(?:mri|exam|study|report|scan|read(?:ing)?)\b|compared (?:to|with)|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
+    r"^(?:the )?(?:(?:19|20)\d\d (?:mp-?)?(?:mri|exam|study|report|scan|read(?:ing)?)\b|compared (?:to|with)"
+    r"|on (?:the )?(?:prior|previous|last|earlier)\b|comparison (?:is|was|made|with)\b|"
+    r"(?:negative|positive|benign|prior|previous|transrectal|transperineal|targeted|systematic) (?:[\w/-]+ ){0,4}biops(?:y"
+    r"|ies) (?:of|from|at) (?:a|an|the) [^.;]*\b(?:19|20)\d\d|"
     r"(?:the )?(?:prior|previous|outside|baseline|initial|first|original|index|diagnostic|earlier) (?:mp-?)?(?:mri|exam|study|report|scan|"
     r"biops)|previously(?:,| there (?:was|were)\b| (?!described|noted|seen|reported|identified|known|biopsied|demonstrated|mentioned"
     r"|documented|visuali[sz]ed|described|treated"

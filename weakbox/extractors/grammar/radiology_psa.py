@@ -12,12 +12,14 @@ from weakbox.extractors.grammar.radiology_units import Role, View
 from weakbox.text.quantities import parse_number
 
 _PSA = re.compile(
-    r"(?:psa|aps)(?<![^\W_](?:psa|aps))(?<!(?<!\b[sp])-psa)(?![\w])(?!\s*(?:-\s*)?(?:d\b|density|dens\b|dt\b|velocity|doubling|kinetics|ratio|"
+    r"(?:psa|aps)(?:(?<![^\W_](?:psa|aps))|(?<=\b[ts]psa))(?<!(?<!\b[spt])-psa)(?![\w])(?!\s*(?:-\s*)?(?:d\b|density|dens\b"
+    r"|dt\b|velocity|doubling|kinetics|ratio|"
     r"derivative|free\b|nadir date))(?<!free psa)(?<!free-psa)(?<!percent psa)(?<!% psa)"
 )
 _NUMBER = re.compile(
-    r"(?<![\w./,-])(?P<operator>[<>~]\s?)?(?P<value>\d{1,5}(?:[.,]\d{1,3})?)(?!\d|(?!u?g|n|mcg)[a-z_]|/|[.,]\d|\s?(?:%|mm\b|cm\b|"
-    r"cc\b|ml\b|months?|mths?|years?|yrs?|weeks?|days?|yo\b|y/o|-year|f\b|m\b|x\s?\d|/\d)|-\d)"
+    r"(?<![\w./,])(?<!(?<!psa)-)(?P<operator>[<>~]\s?)?(?P<value>\d{1,5}(?:[.,]\d{1,3})?)(?!\d|(?!u?g|n|mcg)[a-z_]|/|[.,]\d"
+    r"|\s?(?:%|mm\b|cm\b|"
+    r"cc\b|ml\b|months?|mths?|years?|yrs?|weeks?|days?|yo\b|y/o|-year|[fm]\b(?!/)|x\s?\d|/\d)|-\d)"
     r"(?=(?P<unit>\s?(?:ng\s?/\s?ml|ug\s?/\s?l|ng/dl|ng\b|u?g/l|mcg/l)))?"
 )
 _STOP = re.compile(
@@ -25,7 +27,8 @@ _STOP = re.compile(
     r"\bpi-?rads\b|\bpirads\b|\bvol(?:ume)?\b|\bprior biops|\bbiops|\bbx\b|\baged?\b|\bprostate\b|\bmri\b|\.\s+(?!(?:latest"
     r"|most recent|now|currently|repeat(?:ed)?|today'?s?)\b[^.\d]{0,15}\d)(?:[a-z]|$)|\bratio\b|"
     r"\blesion|\bcores?\b|\bgrade\b|\bisup\b|\bfamily\b|\bdre\b|\blikert\b|\bcorrected\b|\bfinasteride\b|\btreated\b|\bgland\b|"
-    r"\bequivalent\b|\badjust\w+|\bdoubl(?:es|ed)\b|\bi\.?e\b|\bx\s?2\b|\(\s*[\d.,]+\s*(?:ng/ml )?(?:when |if |after |once )?(?:corrected|adjusted|doubled)"
+    r"\bequivalent\b|\badjust\w+|\bdoubl(?:es|ed)\b|\bi\.?e\b|\bx\s?2\b|\(\s*[\d.,]+\s*(?:ng/ml )?(?:when |if |after "
+    r"|once )?(?:corrected|adjusted|doubled)"
 )
 _REACH = 130
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -38,11 +38,19 @@ def place_groups(clause: Clause, view: View) -> list[Values]:
             group = location_candidates(location, 0, rule="location_of_list", confidence=0.85)
             if sizes:
                 group["size_mm"] = _size(sizes[0])
-            for name in ("side", "zone") if groups and "side" not in group and "zone" not in group else ():
-                if name in groups[0]:
-                    group[name] = groups[0][name]
+            if groups and "zone" not in group:
+                group |= {
+                    name: groups[0][name] for name in ("zone", "side") if name in groups[0] and (name == "zone" or "side" not in group)
+                }
             groups.append(group)
-    return _with_shared_size(groups, view.cut(clause))
+    return _with_shared_size(_without_introduction(groups), view.cut(clause))
+
+
+def _without_introduction(groups: list[Values]) -> list[Values]:
+    """ "In the peripheral zone, right mid and left apex": the zone that leads the list holds for its members."""
+    if len(groups) < 3 or "side" in groups[0] or not all("side" in group for group in groups[1:]):
+        return groups
+    return [{**groups[0], **group} for group in groups[1:]]
 
 
 _OF_EACH = re.compile(r"\b(?:each|both)\b[^.;\d]{0,25}(?=\d)")

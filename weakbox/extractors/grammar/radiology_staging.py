@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from weakbox.extractors.grammar.radiology_drafts import Candidate
 from weakbox.extractors.grammar.radiology_prior import is_prior
+from weakbox.extractors.grammar.radiology_tables import TableHead, read_head, row_cells
 from weakbox.extractors.grammar.radiology_units import READ_ROLES, Clause, Role, View
 
 _ABSENT = re.compile(
-    r"\b(?:no\b(?! longer)|w/o\b|neg\b|insignificant|low (?:suspicion|probability|likelihood)|none\b|without\b|normal\b|clear\b|intact\b"
+    r"\b(?:no\b(?! longer)|w/o\b|w?nl\b|neg\b|insignificant|low (?:suspicion|probability|likelihood)|none\b|without\b|normal\b"
+    r"|clear\b|intact\b"
     r"|uninvolved|not "
     r"(?:significant|(?:definitely |clearly |pathologically |overtly )?(?:enlarged|invaded|infiltrated|affected|abnormal|extending)"
     r"|involved|"
@@ -22,7 +24,8 @@ _ABSENT = re.compile(
     r"negative\b|absent\b|unlikely|nil\b|confined|not pathologically enlarged|within normal limits|not suspicious|nor\b|neither|(?:does"
     r"|do|did) not(?:\W*$| (?:clearly |definitely |appear to )\W*$)|(?:does|do|did) not (?:see|identify|find|detect|show|demonstrate"
     r"|appreciate|extend|reach|breach|involve|invade|cross|infiltrate|penetrate|appear)|"
-    r"absence|respected|maintained|spared|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
+    r"absence|nothing\b|not (?:favou?red|pathologic\w*|metastatic|malignant|suggest\w+|likely)|respected|maintained|spared"
+    r"|grade 0|ok(?:ay)?\b|fine\b|clean\b|c?n0\b|reactive|benign-appearing|no\W*$)"
 )
 _SUSPECTED = re.compile(
     r"\b(?:possib\w+|questionable|equivocal|worrisome|cannot be (?:entirely |completely |fully )?(?:excluded|ruled out)|can ?not "
@@ -30,8 +33,10 @@ _SUSPECTED = re.compile(
     r")?excluded|suspicious|suspected|(?<!low )suspicion|"
     r"concerning|concern\b|suspects?\b|(?:probabl\w+|likely)\b(?! (?:an? |of |to be |representing |represents? "
     r"|due to )*(?:bone island|enosto"
-    r"|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|may\b|might\b|"
-    r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal|grade 1|grade 2|irregular\w*|"
+    r"|ha?emangioma|insufficien|cyst|arthr|old |reactive|benign|degenerat|physiolog|normal|post))|(?:may"
+    r"|might)\b(?! be (?:ha?emorrhag|post|inflam|due|related|benign|physiolog|degenerat|reactive))|"
+    r"indeterminate|borderline|suggest\w+|uncertain|potential\w*|raises?|early\b|subtle|minimal"
+    r"|grade [12](?!(?:/5)?\s*[,(-]?\s*(?:not|none|no|absent|unlikely)\b)|irregular\w*|"
     r"bulg\w+|obscur\w+|query|\?)|(?<![\w?])\?(?=\s?\w|$)"
 )
 _PRESENT = re.compile(
@@ -41,6 +46,8 @@ _PRESENT = re.compile(
     r"penetrat\w+|enlarged|pathologic\w*|metasta\w+|breach\w*|disrupt\w*|"
     r"lymphadenopathy|adenopathy|malignant|tumou?r (?:in|within)|grade 3|confirmed|consistent with|compatible with)"
 )
+_PRESENT_IN_GLAND = re.compile(_PRESENT.pattern.replace("enlarged|pathologic\\w*|metasta\\w+|", ""))
+"""Enlarged and metastatic are words of nodes and bones, not of the capsule and the seminal vesicles."""
 _NOT_ASSESSED = re.compile(
     r"\b(?:surgically absent|resected|removed|post-?surgical|not (?:assess\w*|evaluat\w+|covered|included|well (?:seen|assessed"
     r"|evaluated)|imaged|adequately \w+)|cannot be "
@@ -54,7 +61,10 @@ _CONTACT_ONLY = re.compile(
     r"\b(?:abut\w*|contact\w*|touch\w*)\b[^.;]{0,60}\b(?:without|no) (?:\w+ )?(?:bulg\w*|irregularit\w*"
     r"|deformity)\W*$"
 )
-_STOP = re.compile(r";|\.\s|\bbut\b|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b")
+_STOP = re.compile(
+    r";|\.\s|\bbut\b(?! (?:otherwise |appear |are |is )?(?:normal|clear|uninvolved|intact|spared|free|unremarkable)\b)"
+    r"|\bhowever\b|\balthough\b|\bexcept\b|\bwhile\b|\bapart from\b"
+)
 _FIELD_STOP = re.compile(rf"{_STOP.pattern}|,\s*(?=(?:the )?(?:left|right)\b)")
 """Within a field's value a comma before a side begins another part: "Seminal vesicles: right normal, left probably invaded"."""
 _JOINT = re.compile(
@@ -62,25 +72,31 @@ _JOINT = re.compile(
     r"definite|gross|for|are|is|of)\b[\s,/&()]*)*$"
 )
 _DIRECT = re.compile(
-    r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|neg|negative|-ve|absent|n0|normal|clear|not (?:seen"
+    r"\s*(?:\([^)\n]{0,30}\)\s*)?(?::|=|\||-(?!ve)|\?)\s*(?:(?P<absent>(?:no|none|nil|w?nl|neg|negative|-ve|absent|n0|normal"
+    r"|clear|not (?:seen"
     r"|present|"
-    r"identified|suspected|involved|enlarged)|unremarkable|intact|0|n(?=\s*(?:$|[;,|\n])))\b|-(?=\s*(?:$|[|,;\n]|\s{2})))"
-    r"|(?P<present>(?:yes|pos|positive|present|definite|definitely present|y)\b|\+(?:ve\b)?)"
+    r"identified|suspected|involved|enlarged)|unremarkable|intact|0|n(?=\s*(?:$|[;,.|\n]|\s[a-z]{2,9}\s?[:=])))\b|-(?=\s*(?:$"
+    r"|[|,;\n]|\s{2})))"
+    r"|(?P<present>(?:yes|pos|positive|present|definite|definitely present|y(?=\s*(?:$|[;,.|\n(]|\s[a-z]{2,9}\s?[:=])))\b|\+(?:ve\b)?)"
     r"|(?P<suspected>(?:suspected|possible|possibly|probable|probably|equivocal|likely|indeterminate|suspicious|questionable)\b|\?)"
     r"|(?P<open>n/?a\b|not (?:assess|evaluat|applicable)\w*|unable|cannot|x\b|nx\b|_{2,}|limited))"
-    r"(?=\s*(?:$|[.,;|(\n+?\[-]|\s{2}|(?:seen|identified|present|suspected|detected|involved|enlarged|on the|at the|in the|of|both"
+    r"(?=\s*(?:$|[.,;|(\n+?\[-]|\s{2}|[a-z]{2,9}\s?[:=]|(?:seen|identified|present|suspected|detected|involved|enlarged|on the"
+    r"|at the|in the|of|both"
     r"|bilaterally|left|"
     r"right)\b))"
 )
 """A form's answer right behind the field's name decides: "EPE: Yes - right mid, irregular bulge"."""
 _WITH_SIGN = re.compile(
-    r"(?:(?P<present>\+(?:ve\b)?)|(?P<absent>-(?:ve\b)?))(?=\s*(?:[,;.|)\n]|$)"
+    r"\s?(?:(?P<present>\+(?:ve\b)?)|(?P<absent>-(?:ve\b)?))(?=\s*(?:[,;.|)\n]|$)"
     r"|\s+[a-z]{2,6}(?: [a-z]{2,6})?[+-](?:\s|$))"
 )
 """"ECE+ SVI- LN-"."""
-_AT_FIELD = re.compile(r"(?:^|[.,;|\n•*-]|\s{2})\s*(?:(?:any|left|right|lt|rt|bilateral|both|the)\s+)?$")
+_AT_FIELD = re.compile(
+    r"(?:^|[.,;|\n•*-]|\s{2})\s*(?:(?:any|left|right|lt|rt|bilateral|both|the)\s+)?$|[:=]\s?(?:[ny+-]|no|yes|neg|pos|none|nil"
+    r"|absent|present|negative|positive|normal|clear)\s+$"
+)
 _SEVERITY = {"absent": 0, "suspected": 1, "present": 2}
-_PREFIX_NO = re.compile(r"\b(?:no|without|negative for|absence of|nor|free of|neither|not|no evidence of|no sign of)\b[^;.]*$")
+_PREFIX_NO = re.compile(r"\b(?:no|nothing|without|negative for|absence of|nor|free of|neither|not|no evidence of|no sign of)\b[^;.]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +118,40 @@ def read_staging(view: View) -> dict[str, Candidate]:
     """The most serious status of each field over findings and impression; an addendum's status replaces it."""
     found: dict[str, Candidate] = {}
     amended: dict[str, Candidate] = {}
+    head: TableHead | None = None
+    last: str | None = None
     for sentence in _sentences(view.clauses):
+        head = (read_head(sentence[0], view) or head) if sentence[0].is_row else None
         if sentence[0].role not in READ_ROLES:
             continue
+        if head is not None and "epe" in head.columns:
+            _read_column(view, sentence[0], head, found)
+            continue
         results = amended if sentence[0].role is Role.ADDENDUM else found
-        for name, candidate in _read(view, sentence[0].start, sentence[-1].end, _heading_target(view, sentence[0])):
+        start, end = sentence[0].start, sentence[-1].end
+        named = [noun.kind for noun in view.stagings.within(start, end)]
+        before, last = last if not named else None, named[-1] if named and named[-1] in ("epe", "svi") else None
+        for name, candidate in _read(view, start, end, _heading_target(view, sentence[0]), before):
             known = results.get(name)
             if known is None or _SEVERITY[str(candidate.value)] > _SEVERITY[str(known.value)]:
                 results[name] = candidate
     return {**_by_stage(view), **found, **amended}
+
+
+_CELL = {
+    "absent": re.compile(r"(?:no|n|none|nil|neg\w*|absent|-|0)\W*$"),
+    "present": re.compile(r"(?:yes|y|pos(?:itive)?|present|definite|gross|\+)\W*$"),
+    "suspected": re.compile(r"(?:possibl\w+|suspected|suspicious|probabl\w+|equivocal|likely|indeterminate|questionable|\?|\+/-)\W*$"),
+}
+
+
+def _read_column(view: View, row: Clause, head: TableHead, found: dict[str, Candidate]) -> None:
+    """A lesion table's own column of extraprostatic extension."""
+    for column, (start, end) in zip(head.columns, row_cells(row, view, head), strict=False):
+        cut = view.text.lower[start:end].strip() if column == "epe" else ""
+        value = next((name for name, pattern in _CELL.items() if pattern.match(cut)), None) if cut else None
+        if value is not None and ("epe" not in found or _SEVERITY[value] > _SEVERITY[str(found["epe"].value)]):
+            found["epe"] = Candidate(value=value, words=((start, end),), rule="table", confidence=0.85)
 
 
 _TNM = re.compile(
@@ -188,12 +229,17 @@ _SPINE = re.compile(r"\b(?:l[1-5]|th(?:1[0-2]|[1-9])|vertebra\w*|spine|sacrum|il
 _METASTASIS = re.compile(r"\bmetasta\w+")
 
 
+_IS_FIELD = re.compile(r"\s?:")
+
+
 def _targets(view: View, start: int, end: int) -> list[_Target]:
     """The fields that the sentence names; "extraprostatic extension (EPE)" names one, a metastasis of a vertebra means bone."""
     lower = view.text.lower
     targets: list[_Target] = []
     for noun in view.stagings.within(start, end):
         before = targets[-1] if targets else None
+        if before is not None and before.name == noun.kind and len(targets) == 1 and _IS_FIELD.match(lower, before.end):
+            continue
         is_short_form = before is not None and before.name == noun.kind and lower[before.end : noun.start].strip() == "("
         if before is not None and is_short_form and lower[noun.end : noun.end + 1] == ")":
             targets[-1] = _Target(before.name, before.start, noun.end + 1)
@@ -204,11 +250,20 @@ def _targets(view: View, start: int, end: int) -> list[_Target]:
     return targets
 
 
-def _read(view: View, start: int, end: int, heading: str | None = None) -> list[tuple[str, Candidate]]:
+_ANAPHOR = re.compile(
+    r"\W*(?:(?:there is|this is|no|an?|any|early|definite|frank|possible|probable|suspicious for|with|evidence of|signs? of) )*"
+    r"(?P<word>invasion|involvement|infiltration|extension)\b"
+)
+"""Goes on about the seminal vesicle or the capsule of the sentence before: "Invasion is suspected."."""
+
+
+def _read(view: View, start: int, end: int, heading: str | None = None, before: str | None = None) -> list[tuple[str, Candidate]]:
     lower = view.text.lower
     targets = _targets(view, start, end)
     if not targets and heading is not None:
         return _read_under_heading(lower, start, end, heading)
+    if not targets and before is not None and (anaphor := _ANAPHOR.match(lower, start, end)) is not None:
+        targets = [_Target(before, *anaphor.span("word"))]
     if not targets:
         return []
     statuses: list[_Status | None] = [_status(lower, targets, index, start, end) for index in range(len(targets))]
@@ -231,6 +286,11 @@ def _candidate(target: _Target, status: _Status) -> Candidate:
     return Candidate(value=status.value, words=(words,), rule="staging", confidence=0.9 if status.value != "suspected" else 0.85)
 
 
+_CONFINED = re.compile(r"organ|confined|gland-confined")
+_OPPOSITE = {"present": "absent", "absent": "present"}
+""""Organ-confined: yes" denies the extension."""
+
+
 def _status(lower: str, targets: list[_Target], index: int, start: int, end: int) -> _Status | None:
     """What the words before and after a target say of it, up to the neighbouring targets and stops."""
     target = targets[index]
@@ -243,6 +303,8 @@ def _status(lower: str, targets: list[_Target], index: int, start: int, end: int
         direct.lastgroup != "absent" or direct.re is _WITH_SIGN or _AT_FIELD.search(lower[before_from : target.start])
     ):
         value = direct.lastgroup or ""
+        if value in _OPPOSITE and _CONFINED.match(lower, target.start):
+            return _Status(_OPPOSITE[value], direct.start(value), direct.end(value), False)
         return None if value == "open" else _Status(value, direct.start(value), direct.end(value), False)
     first, last = target.end, after_to
     is_field = lower[first : first + 2].lstrip()[:1] in (":", "=") if first < last else False
@@ -280,7 +342,7 @@ def _status_between(
     if _NOT_ASSESSED.search(after) or _NOT_ASSESSED.search(before[-40:]):
         return None
     own = lower[target.start : target.end]
-    if target.name == "epe" and own.startswith(("organ", "confined", "gland-confined")):
+    if target.name == "epe" and _CONFINED.match(own):
         return _Status("present" if _PREFIX_NO.search(before) else "absent", target.start, target.end, True)
     return _weigh(target, own, before, after, before_from)
 
@@ -318,14 +380,15 @@ def _definite(before: str, after: str, target: _Target, before_from: int, *, is_
 
 
 _DISEASE = re.compile(
-    r"exten(?:sion|ds?\b|ding)|reach|grow|disease|spread|invasion|breach|penetration|metasta|adenopath|\blad\b|involvement|infiltration|\bepe\b|\bece\b|"
+    r"exten(?:sion|ds?\b|ding)|reach|grow|disease|spread|invasion|breach|penetration|metasta|adenopath|\blad\b|involvement"
+    r"|infiltration|\bepe\b|\bece\b|"
     r"\bsvi\b|mets|disruption|growth|transgression|enlargement"
 )
 _FIELD_END = re.compile(r"^\s*[:=-]?\s*(?:the|prostatic|prostate|is|are|\s)*$")
 
 
 def _present(target: _Target, own: str, before: str, after: str, before_from: int) -> _Status | None:
-    stated = _first(_PRESENT, before, after, target, before_from)
+    stated = _first(_PRESENT_IN_GLAND if target.name in ("epe", "svi") else _PRESENT, before, after, target, before_from)
     if stated is not None:
         return _Status("present", *stated)
     if after.lstrip()[:1] in (":", "="):

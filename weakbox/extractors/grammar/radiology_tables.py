@@ -16,6 +16,7 @@ _FIELD_CELL = re.compile(r":\s*\S")
 _MEASURED_CELL = re.compile(r"\d\s*(?:mm|cm)\b")
 _CELL = re.compile(r"(?:(?!\s*[|\t]|\s{2,}).)+")
 _COLUMNS = (
+    ("triple", re.compile(r".*\bt2\w*\s*/\s*(?:dwi|adc)\w*(?:\s*/\s*dce\w*)?\W*$")),
     (
         "label",
         re.compile(
@@ -46,6 +47,7 @@ _COLUMNS = (
         ),
     ),
     ("images", re.compile(r"(?:series|image|img|im|slice|ser?\.?\s?[/,:]\s?(?:im(?:g|age)?s?|slice))\b.*")),
+    ("epe", re.compile(r"(?:epe|ece|extra-?(?:prostatic|capsular)(?: (?:extension|disease|spread))?)\??$")),
     ("place", re.compile(r"(?:location|site|side|zone|level|sector|position|region|laterality|area)s?\b.*")),
 )
 
@@ -57,6 +59,8 @@ class TableHead:
     columns: tuple[str | None, ...]
     titles: tuple[str, ...]
     is_transposed: bool = False
+    places: tuple[tuple[int, int], ...] = ()
+    """Where each title stands in its line of the raw text."""
 
 
 def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
@@ -80,6 +84,9 @@ def cells_of(clause: Clause, view: View) -> list[tuple[int, int]]:
 _FIELD_ROW = re.compile(
     r"^[ \t]*\|?[ \t]*(?P<key>[a-z][a-z0-9 /&().,'-]{0,40}?)[ \t]*(?P<bar>\|)[ \t]*(?P<value>[^|\n]{1,80}?)[ \t]*\|?[ \t]*$", re.MULTILINE
 )
+_BLANK_FIELD = re.compile(
+    r"^[ \t]*(?P<key>[a-z][a-z0-9/&().,'-]*(?: [a-z0-9/&().,'-]+){0,4}) {2,}(?P<value>[^\s|:](?:[^|\n](?! {3}))*)[ \t]*$", re.MULTILINE
+)
 _FIELD_KEY = re.compile(
     r"(?:overall |final |max(?:imum)? |total |latest |regional |pelvic |prostate |gland |whole gland )*(?:psa\b|psad\b|gland|prostate"
     r"|volume|vol\b|pi-?rads|t2|dwi"
@@ -90,9 +97,12 @@ _FIELD_KEY = re.compile(
 
 def with_fields(text: Normalised) -> Normalised:
     """Rows of a name and its value ("PSA density | 0.28") read as fields: their bar becomes a colon, so that no place moves."""
-    if "|" not in text.text:
+    if "|" not in text.text and "   " not in text.text:
         return text
     signs = list(text.text)
+    for match in _BLANK_FIELD.finditer(text.lower) if "   " in text.text else ():
+        if _FIELD_KEY.match(match["key"]) and not _FIELD_KEY.match(match["value"]):
+            signs[match.end("key")] = ":"
     for match in _FIELD_ROW.finditer(text.lower):
         if _FIELD_KEY.match(match["key"]) and not _FIELD_KEY.match(match["value"]):
             signs[match.start("bar")] = ":"
@@ -119,7 +129,10 @@ def read_head(clause: Clause, view: View) -> TableHead | None:
     known = [column for column in columns if column]
     has_value = any((_MEASURED_CELL.search(title) and not title.startswith("size")) or _FIELD_CELL.search(title) for title in titles)
     is_head = len(known) >= 2 and len(known) >= 0.5 * len(columns) and not has_value
-    return TableHead(columns=columns, titles=titles) if is_head and any(c in known for c in ("pirads", "likert", "place", "size")) else None
+    if not is_head or not any(column in known for column in ("pirads", "likert", "place", "size")):
+        return None
+    places = tuple(_place_in_line(view, *span) for span in spans) if "|" not in view.cut(clause) else ()
+    return TableHead(columns=columns, titles=titles, places=places)
 
 
 def _column(title: str) -> str | None:
@@ -129,7 +142,7 @@ def _column(title: str) -> str | None:
 def read_row(clause: Clause, view: View, head: TableHead) -> Draft | None:
     """The lesion of one row under a heading row; None for rules, totals and empty rows."""
     draft = Draft(role=clause.role, section=clause.section, start=clause.start, sentence=clause.sentence, is_lesion_word=True)
-    cells = cells_of(clause, view)
+    cells = row_cells(clause, view, head)
     if len(cells) == len(head.titles) + 1 and "label" not in head.columns and _LABEL_CELL.match(view.text.lower[slice(*cells[0])].strip()):
         read_cell(draft, "label", "", cells.pop(0), view)  # the labels' column has no title
     for column, title, span in zip(head.columns, head.titles, cells, strict=False):
@@ -138,6 +151,43 @@ def read_row(clause: Clause, view: View, head: TableHead) -> Draft | None:
     if "place" not in head.columns:
         _fill_place_by_words(draft, clause, view, head)
     return draft if draft.values and (draft.is_scored or draft.has_place or "size_mm" in draft.values) else None
+
+
+_NO_CELL = (0, 0)
+
+
+def row_cells(clause: Clause, view: View, head: TableHead) -> list[tuple[int, int]]:
+    """The cells of a row under its heading; where a row set with blanks or tabs leaves some open, each under its own title."""
+    cells = cells_of(clause, view)
+    if len(cells) >= len(head.titles) or not head.places or "|" in view.cut(clause):
+        return cells
+    if "\t" in view.cut(clause):
+        tabbed = _tabbed(clause, view)
+        return tabbed if len(tabbed) == len(head.titles) else cells
+    chosen = [_title_over(_place_in_line(view, *cell), head.places) for cell in cells]
+    if len(set(chosen)) < len(chosen):
+        return cells
+    return [cells[chosen.index(index)] if index in chosen else _NO_CELL for index in range(len(head.titles))]
+
+
+def _tabbed(clause: Clause, view: View) -> list[tuple[int, int]]:
+    spans, position = [], clause.start
+    for piece in view.text.text[clause.start : clause.end].split("\t"):
+        spans.append((position, position + len(piece)))
+        position += len(piece) + 1
+    return spans
+
+
+def _place_in_line(view: View, start: int, end: int) -> tuple[int, int]:
+    """Where a cell stands in the line of the raw text, which still has all its blanks."""
+    span = view.text.to_raw(start, end)
+    line = view.text.raw.rfind("\n", 0, span.start) + 1
+    return span.start - line, span.end - line
+
+
+def _title_over(place: tuple[int, int], titles: tuple[tuple[int, int], ...]) -> int:
+    """The title that a cell stands below: the one it overlaps most, otherwise the nearest."""
+    return max(range(len(titles)), key=lambda index: min(place[1], titles[index][1]) - max(place[0], titles[index][0]))
 
 
 def _fill_place_by_words(draft: Draft, clause: Clause, view: View, head: TableHead) -> None:
@@ -193,7 +243,9 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
     words = ((start + len(cut) - len(cut.lstrip()), start + len(cut.rstrip())),)
     if not cut.strip():
         return
-    if column == "place":
+    if column == "place" and title == "side" and cut.strip() in ("M", "ML", "Mid"):
+        draft.fill("side", Candidate(value="midline", words=words, rule="table", confidence=0.9))
+    elif column == "place":
         _fill_place(draft, cut, start)
     elif column == "label":
         match = _LABEL.match(cut.strip())
@@ -204,6 +256,8 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
         match = _SCORE.match(cut.strip())
         if match:
             draft.fill(name, Candidate(value=int(match["value"]), words=words, rule="table", confidence=0.95))
+    elif column == "triple":
+        _fill_triple(draft, cut, words)
     elif column == "dce":
         value = _DCE.get(cut.strip().lower())
         draft.fill("dce", Candidate(value=value, words=words, rule="table", confidence=0.93) if value else None)
@@ -211,6 +265,20 @@ def read_cell(draft: Draft, column: str, title: str, span: tuple[int, int], view
         _fill_size(draft, title, span, view)
     elif column == "images":
         _fill_images(draft, title, cut, words)
+
+
+_TRIPLE = re.compile(r"\s*(?P<t2>[1-5x-])\s*/\s*(?P<dwi>[1-5x-])(?:\s*/\s*(?P<dce>\S+))?\s*$")
+
+
+def _fill_triple(draft: Draft, cut: str, words: tuple[tuple[int, int], ...]) -> None:
+    """A cell under "T2/DWI/DCE": "4/5/+"."""
+    match = _TRIPLE.match(cut.lower())
+    if match is None:
+        return
+    for name in ("t2", "dwi"):
+        draft.fill(name, Candidate(value=int(match[name]), words=words, rule="table", confidence=0.93) if match[name].isdigit() else None)
+    dce = _DCE.get(match["dce"] or "")
+    draft.fill("dce", Candidate(value=dce, words=words, rule="table", confidence=0.93) if dce else None)
 
 
 def _fill_place(draft: Draft, cut: str, offset: int) -> None:

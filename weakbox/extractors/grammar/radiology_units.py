@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from weakbox.extractors.grammar import radiology_mentions as mentions
-from weakbox.extractors.grammar.radiology_mentions import ImageReference, LabelMention, Mention
+from weakbox.extractors.grammar.radiology_images import ImageReference, find_image_references
+from weakbox.extractors.grammar.radiology_mentions import LabelMention, Mention
 from weakbox.extractors.grammar.radiology_prior import is_prior, prior_report, quoted_reports
 from weakbox.records.report import SectionKind
 from weakbox.text.injection import injection_spans
@@ -83,7 +84,7 @@ class Region:
     is_inline: bool = False
     """Whether words follow the heading on its line; a labelled lesion under it has a place of its own."""
     parent: Region | None = None
-    """The side ("Right:") whose levels follow on its line."""
+    """The part ("Right:", "Peripheral zone:") whose own parts follow under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def build_view(text: Normalised, sections: Sequence[TextSection], language: str)
         labels=Located(mentions.find_labels(text.text, lower)),
         sizes=Located(find_sizes(lower)),
         locations=Located(location_tokens(text.text, language=language)),
-        images=Located(mentions.find_image_references(lower)),
+        images=Located(find_image_references(lower)),
         nouns=Located([NounMention(match.start(), match.end(), "") for match in _WORD.finditer(lower) if match[0] in _NOUN_WORDS]),
         stagings=Located([NounMention(*hit) for hit in load_lexicon(language, "staging").find(lower)]),
         names_pirads=mentions.mentions_pirads(lower) and not (not categories and _INSTEAD.search(lower)),
@@ -311,12 +312,27 @@ _SHORT_VALUE = 40
 """An unknown name before a colon is a field of the lesion above it if so few characters follow."""
 
 
-def _side_above(region: Region | None, sentence: Sentence, name: str) -> Region | None:
-    """ "Right: Base: normal. Mid: ...": the side holds for the levels after it on its line."""
-    if region is None or region.is_elsewhere or re.search(r"left|right", name):
-        return None
-    outer = region.parent or region
-    return outer if outer.last_line in (sentence.line, _ANY_LINE) else None
+_SIDE_NAME = re.compile(r"\b(?:left|right|lt|rt|l|r|bilateral|midline)\b")
+_ZONE_NAME = re.compile(r"zone|\bpz|\btz|\bcz|\bafs|\bafms|stroma|peripheral|transition|central gland")
+_LEVEL_NAME = re.compile(r"base|mid|apex|apical|basal|third")
+
+
+def _kinds(name: str) -> set[str]:
+    """What of a place a heading names."""
+    named = (("side", _SIDE_NAME), ("zone", _ZONE_NAME), ("level", _LEVEL_NAME))
+    return {kind for kind, pattern in named if pattern.search(name)}
+
+
+def _above(region: Region | None, sentence: Sentence, name: str, lower: str) -> Region | None:
+    """The nearest heading above of which this one names a part: "Right: Base: normal.", "Peripheral zone:" over "- Left: ..."."""
+    own = _kinds(name)
+    outer = region
+    while outer is not None:
+        is_open = outer.last_line == sentence.line or not outer.is_inline
+        if not outer.is_elsewhere and is_open and not own & _kinds(lower[outer.start : outer.end]):
+            return outer
+        outer = outer.parent
+    return None
 
 
 def _open_field(words: str) -> str | None:
@@ -375,13 +391,13 @@ def _heading(lower: str, sentence: Sentence, region: Region | None) -> tuple[Reg
         return None, None, sentence.start
     if _ZONE_HEADING.match(name):
         is_gland_only = name in ("prostate", "prostate gland", "gland", "the prostate")
-        parent = _side_above(region, sentence, name)
+        parent = _above(region, sentence, name, lower) if _kinds(name) else None
         inner = Region(
             is_elsewhere=False,
             start=sentence.start,
             end=match.end(),
             last_line=sentence.line,
-            is_inline=sentence.end > match.end() + 3,
+            is_inline=sentence.end > match.end() + 1,
             parent=parent,
         )
         return (None if is_gland_only else inner), None, sentence.start
