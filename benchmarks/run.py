@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks import export_case, image_set, indexing, language_models, projection, reading, workload
+from benchmarks import export_case, image_set, indexing, language_models, projection, reading, training, workload
 from benchmarks.measured import Figure, machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +37,7 @@ def parts(scale: float) -> Mapping[str, Callable[[], Iterable[Figure]]]:
         "indexing": lambda: indexing.measure(int(30_000 * scale)),
         "export": _export_figures,
         "projection": lambda: projection.measure(max(2, int(24 * scale))),
+        "training": lambda: training.measure(),
         "image_set": lambda: image_set.measure(int(500_000 * scale)),
     }
 

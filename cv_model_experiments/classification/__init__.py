@@ -1,0 +1,1 @@
+"""Classification of images, crops around boxes, and cases of several views."""

@@ -1,0 +1,1 @@
+"""From the rows of a set to batches: choosing, preparing once, ordering, augmenting."""

@@ -1,0 +1,1 @@
+"""Losses, each for a sample, so that weights of samples multiply them."""
