@@ -37,7 +37,7 @@ def parts(scale: float) -> Mapping[str, Callable[[], Iterable[Figure]]]:
         "indexing": lambda: indexing.measure(int(30_000 * scale)),
         "export": _export_figures,
         "projection": lambda: projection.measure(max(2, int(24 * scale))),
-        "training": lambda: training.measure(),
+        "training": lambda: training.measure(max(32, int(160 * scale))),
         "image_set": lambda: image_set.measure(int(500_000 * scale)),
     }
 
