@@ -45,7 +45,12 @@ _INJECTION = re.compile(
     r"|benign|\"|\{)",
     re.IGNORECASE,
 )
-_CONFUSED_DIGIT = re.compile(r"(?<![\w.])[lI|](?=\d{1,2}\s?(?:%|percent|mm\b))")
+_OF_INJECTION = (
+    *("ignore", "disregard", "forget", "system prompt", "as an ai", "language model"),
+    *("output", "respond with", "return", "answer"),
+)
+"""Without one of these words no instruction is given."""
+_CONFUSED_DIGIT = re.compile(r"[lI|](?<![\w.][lI|])(?=\d{1,2}\s?(?:%|percent|mm\b))")
 _MASKED_VALUE = re.compile(r"\b(?:gleason|score|grade group|isup|cores?)\W{0,3}(?:score|sum|is|of|:|=|\s)*$", re.IGNORECASE)
 
 
@@ -56,7 +61,8 @@ def read_pathology(report: Report, text: Normalised, sections: Sequence[TextSect
     if is_imaging_report(text.text):
         return abstain(report, ORGAN.name, SOURCE, "wrong_type", "the report reads as imaging, and has no tissue")
     passages = find_passages(text, sections)
-    injected = [_sentence_around(text.text, *match.span()) for match in _INJECTION.finditer(text.text)]
+    may_be_injected = any(word in text.lower for word in _OF_INJECTION)
+    injected = [_sentence_around(text.text, *match.span()) for match in _INJECTION.finditer(text.text)] if may_be_injected else []
     masked = mask_past(blank(_CONFUSED_DIGIT.sub("1", with_site_lines(text)), injected), passages)
     procedure = read_procedure(masked, passages)
     reader = Reader(text=masked, diagnostic=diagnostic_starts(masked), procedure=None if procedure is None else str(procedure.value))

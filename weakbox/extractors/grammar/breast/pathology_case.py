@@ -97,16 +97,16 @@ def _chosen(hits: Sequence[Procedure], confidence: float) -> Fact | None:
 
 
 _PAST = re.compile(
-    r"\b(?:previous(?:ly)?|prior|earlier|outside|original|initial|pre-?\s?operative|pre-?\s?chemo\w*|pre-?\s?treatment|diagnostic"
+    r"\b(?=[bcdehiknoprs])(?:(?:previous(?:ly)?|prior|earlier|outside|original|initial|pre-?\s?operative|pre-?\s?chemo\w*|pre-?\s?treatment|diagnostic"
     r"|recent|preceding|concurrent outside|referral|old)\s+"
     r"(?:(?!site|bed|cavity|scar|no\b|and\b)[\w.-]+\s+){0,3}?"
     r"(?:cores?|biops(?:y|ies)|trucut|cytology|fnac?|specimens?|reports?|histology|diagnos[ie]s|excisions?|surgery|needle|results?"
     r"|pathology|cnb|lumpectomy|mastectomy|accession|case|operations?|resections?|procedures?)\b"
     r"(?!\s*(?:site|cavity|tract|scar|change|clip|track|bed|marker))"
-    r"|\b(?:history of|hx of|h/o|known (?:case|history) of|phx)\b|\bon (?:the )?(?:core|cnb|biopsy|trucut|needle)\b(?!\s*site)"
-    r"|\b(?:biops(?:y|ies)|cores?|specimen|report|case)\s*(?:no\.?|#|number|of|from)?\s*\(?(?:[a-z]{1,3}\d\d-[\dx]+|<id>)"
-    r"|\b(?:reports?|biops(?:y|ies)|cores?|operations?|specimens?) (?:previous|prior|earlier|before)\b"
-    r"|\b(?:biops(?:y|ies)|cores?|specimen|report|s)\s*(?:of|from|in|dated|performed)?\s*(?:\w+\s+)?(?:19|20)\d\d\b"
+    r"|(?:history of|hx of|h/o|known (?:case|history) of|phx)\b|on (?:the )?(?:core|cnb|biopsy|trucut|needle)\b(?!\s*site)"
+    r"|(?:biops(?:y|ies)|cores?|specimen|report|case)\s*(?:no\.?|#|number|of|from)?\s*\(?(?:[a-z]{1,3}\d\d-[\dx]+|<id>)"
+    r"|(?:reports?|biops(?:y|ies)|cores?|operations?|specimens?) (?:previous|prior|earlier|before)\b"
+    r"|(?:biops(?:y|ies)|cores?|specimen|report|s)\s*(?:of|from|in|dated|performed)?\s*(?:\w+\s+)?(?:19|20)\d\d\b)"
 )
 _LONGEST_SENTENCE = 600
 _NOW = re.compile(

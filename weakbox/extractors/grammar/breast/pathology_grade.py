@@ -42,11 +42,11 @@ _DIFFERENTIATED = re.compile(
     r"\bdifferentiated\s+(?P<value2>well|moderately|poorly)"
 )
 _SUM = re.compile(
-    r"(?<![\d+])(?P<first>[123])\s*\+\s*(?P<second>[123])\s*\+\s*(?P<third>[123])(?!\s*\+)(?:\s*=\s*(?P<sum>\d))?"
+    r"(?=[123agtm])(?:(?<![\d+])(?P<first>[123])\s*\+\s*(?P<second>[123])\s*\+\s*(?P<third>[123])(?!\s*\+)(?:\s*=\s*(?P<sum>\d))?"
     r"|\b(?:tubul|acin"
     r"|gland)\w*(?: \w+)?\W{0,4}(?P<tubules>[123])"
     r"\b[^\d\n]{1,30}(?P<nuclei>[123])\b[^\d\n]{1,25}mito\w*(?: \w+)?\W{0,4}(?P<mitoses>[123])\b"
-    r"|\b[tm]\s?(?P<t>[123])[\s,]+[pn]\s?(?P<n>[123])[\s,]+m\s?(?P<m>[123])\b"
+    r"|\b[tm]\s?(?P<t>[123])[\s,]+[pn]\s?(?P<n>[123])[\s,]+m\s?(?P<m>[123])\b)"
 )
 _SCORE = re.compile(
     r"\b(?:nottingham|total|overall|sbr|mbr|bloom\W{1,3}richardson|elston\W{1,3}ellis|combined|histolog\w+)[\w\s()-]{0,25}?(?:score"

@@ -215,6 +215,7 @@ _UNCERTAIN_AFTER = re.compile(rf"[^.;\n]{{0,30}}?(?<!\w){any_of(_SCOPE['uncertai
 _PRIOR_BEFORE = re.compile(rf"(?<!\w){any_of(_SCOPE['prior_before'])}(?!\w)[^.;:,\n]{{0,45}}\Z")
 _UNTICKED = re.compile(r"(?:\[\s*\]|\(\s\)|☐|□|_{2,})\s*\Z")
 _TICKED = re.compile(r"(?:\[\s*[xX✓✔]\s*\]|\(\s*[xX]\s*\)|☒|☑|✓|✔)\s*\Z")
+_UNTICKED_ENDS, _TICKED_ENDS = frozenset("])☐□_"), frozenset("])☒☑✓✔")
 _RESIDUAL = re.compile(r"\b(?:residual|persist\w+|remaining|viable|pcr|complete (?:pathologic\w* )?response)\b")
 _CLOSE = 25
 _QUESTION = re.compile(r"\s?\?|\s*cannot be ruled in")
@@ -224,9 +225,14 @@ def _asserted(lower: str, mention: Mention) -> Mention | None:
     """The mention as its sentence asserts it; None where it says nothing of this specimen now."""
     before = lower[max(0, mention.start - _WINDOW) : mention.start]
     after = lower[mention.end : mention.end + 90]
-    if _UNTICKED.search(before) or _PRIOR_BEFORE.search(before.rpartition("\n")[2]) or (mention.is_generic and _QUESTION.match(after)):
+    mark = before.rstrip()[-1:]
+    if (
+        (mark in _UNTICKED_ENDS and _UNTICKED.search(before))
+        or _PRIOR_BEFORE.search(before.rpartition("\n")[2])
+        or (mention.is_generic and _QUESTION.match(after))
+    ):
         return None
-    if mention.diagnosis == "insufficient" or _TICKED.search(before):
+    if mention.diagnosis == "insufficient" or (mark in _TICKED_ENDS and _TICKED.search(before)):
         return mention
     if mention.histology == "phyllodes" and (_UNCERTAIN_BEFORE.search(before) or _UNCERTAIN_AFTER.match(after)):
         return None

@@ -22,7 +22,8 @@ def plain_print(text: str) -> str:
         text = _RULE_LINE.sub(lambda match: "\n\n" + " " * (len(match[0]) - 2), text)
     if "..." in text or ". . ." in text or "---" in text or "___" in text:
         text = _LEADERS.sub(lambda match: ":" + " " * (len(match[0]) - 1), text)
-    text = _HER_2.sub(r"\1-", text)
+    if "her 2" in text.lower():
+        text = _HER_2.sub(r"\1-", text)
     if text.islower():
         text = _with_capitals(text)
     if _MAYBE_MISREAD.search(text) is None:

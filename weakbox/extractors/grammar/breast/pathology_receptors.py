@@ -29,7 +29,7 @@ _ISH = (
 )
 _HORMONES = r"(?i:hormon(?:e|al)?[- ]?receptors?(?:\s+status)?(?:\s*\(HR\))?)|\bHR\b(?=\s?[+-]|[ -](?i:pos|neg))"
 _NAME = re.compile(
-    rf"(?<![\w-])(?=[bcdefhioprsBCDEFHIOPRS -])(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})"
+    rf"(?<![\w-])(?=[bcdefhioprsBCDEFHIOPRS]|[ -](?i:is|in))(?:(?P<her2>{_HER2})|(?P<er>{_ER})|(?P<pr>{_PR})|(?P<ish>{_ISH})"
     rf"|(?P<hormones>{_HORMONES}))(?![A-Za-z])"
 )
 _OTHER_MARKER = re.compile(

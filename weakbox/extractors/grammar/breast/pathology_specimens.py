@@ -18,7 +18,7 @@ from weakbox.extractors.grammar.breast.pathology_size import Size, size_of
 from weakbox.extractors.grammar.breast.pathology_tables import Table
 from weakbox.extractors.grammar.breast.pathology_words import choice
 from weakbox.extractors.grammar.breast.places import find_clocks, find_quadrants, find_sides
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, combine, holds
 from weakbox.extractors.grammar.pathology.listed import is_listed_with_the_next
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
@@ -48,16 +48,23 @@ _TOTAL_FIRST = re.compile(
     r"(?P<positive>\d{1,2})"
 )
 """The count of the nodes before that of the positive ones: "Number / positive: 2 / 0"."""
+_OF_QUADRANTS = (
+    *("outer", "0uter", "lat", "exter", "inner", "med", "inter", "central", "areol", "illary", "nipple", "tail"),
+    *("oq", "iq", "o.q", "i.q", "seq", "qse", "qss", "area"),
+)
+"""Without one of these no quadrant or region is named; what lies on a border has none."""
+_DIGIT = re.compile(r"\d")
 _SIDE_FIELD = re.compile(r"\b(?:side|laterality)\b[\s:=|.-]{1,40}(?P<side>left|right|[lr])\b")
 _SHORT_SIDE = re.compile(
-    r"(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*"
+    r"(?=[LRlrbanmwBANMWcC])"
+    r"(?:(?<![\w/.+-])(?P<side>[LR]|(?i:lt|rt)\b\.?|LT|RT)\.?(?=[ ]*[)\]]|[ ,]+(?i:breast|br\b|chest|axill\w*|sentinel|sln\w*"
     r"|lymph|nodes?|wle|lumpectomy"
     r"|mastectomy|mx\b|core|bx|biops\w+|excision|hook-?wire|wire|vab\w*|vae|fna\w*|cavity|(?:sup|inf|med|lat|ant|post|int)\b\.?"
     r"|superior|inferior|medial|lateral|anterior|posterior|deep|internal|margin\w*|shav\w*|nipple|skin|upper|lower|outer|inner|central"
     r"|[ul][oi]q\b|retro\w*|sub-?areolar|mrm\b|simple|total|re-?excision|medial|mass|lesion|lump|duct|alnd|anc\b|slnb?|mammary|trucut|tru-cut"
     r"|stereo\w*|uss?\b|u/s|mri)\b)"
     r"|(?i:breasts?|axilla\w*|nodes?|core|biopsy|lumpectomy|mastectomy|wle),?[ ]+(?P<after>[LR]|(?i:[lr]t|"
-    r"sin|dx|dxt))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$)"
+    r"sin|dx|dxt))\b\.?(?=[ ]*[,;:()\n-]|[ ]*$))"
 )
 
 
@@ -130,7 +137,8 @@ class Reader:
     def places(self, start: int, end: int) -> Facts:
         """Side, quadrant and clock that a stretch names first."""
         facts: Facts = {}
-        sides = [word._replace(start=word.start + start, end=word.end + start) for word in find_sides(self.lower[start:end])]
+        words = self.lower[start:end]
+        sides = [word._replace(start=word.start + start, end=word.end + start) for word in find_sides(words)]
         short = _SHORT_SIDE.search(self.text, start, end)
         name = "side" if short is None or short["side"] else "after"
         if short is not None and (not sides or short.start(name) < sides[0].start):
@@ -139,17 +147,19 @@ class Reader:
             sides = []
         if sides:
             facts["side"] = Fact(value=sides[0].value, spans=((sides[0].start, sides[0].end),), rule="side")
-        stated = _SIDE_FIELD.search(self.lower, start, end) if "side" not in facts else None
+        may_be_field = "side" not in facts and ("laterality" in words or "side" in words)
+        stated = _SIDE_FIELD.search(self.lower, start, end) if may_be_field else None
         if stated is not None:
             value = "left" if stated["side"].startswith("l") else "right"
             facts["side"] = Fact(value=value, spans=(stated.span("side"),), rule="side")
-        words = self.lower[start:end]
-        quadrants = [word._replace(start=word.start + start, end=word.end + start) for word in find_quadrants(words)]
+        found = find_quadrants(words) if holds(self.lower, _OF_QUADRANTS, start, end) else []
+        quadrants = [word._replace(start=word.start + start, end=word.end + start) for word in found]
         quadrants = [word for word in quadrants if not _ORIENTS.search(self.lower, max(start, word.start - 50), word.start)]
         quadrants = [word for word in quadrants if word.value != "axillary_tail"] or quadrants
         if quadrants and len({word.value for word in quadrants}) == 1:
             facts["quadrant"] = Fact(value=quadrants[0].value, spans=((quadrants[0].start, quadrants[0].end),), rule="quadrant")
-        clocks = [clock._replace(start=clock.start + start, end=clock.end + start) for clock in find_clocks(words)]
+        hours = find_clocks(words) if "clock" in words or _DIGIT.search(words) else []
+        clocks = [clock._replace(start=clock.start + start, end=clock.end + start) for clock in hours]
         if clocks and len({clock.value for clock in clocks}) == 1:
             clock = clocks[0]
             hour = int(clock.value) if clock.value == int(clock.value) else clock.value

@@ -19,7 +19,7 @@ from weakbox.records.stated import FieldValue
 
 _SUPPORTING = (Role.AMENDMENT, Role.ADDENDUM, Role.COMMENT, Role.GROSS, Role.SPECIMEN_LIST)
 _SIDE_MAP = re.compile(
-    r"\b(?P<first>\d{1,2}|[A-Z])\s*(?:-|to|through)\s*(?P<last>\d{1,2}|[A-Z])\s*(?:[:=,(]|are|from|were|is)?\s*(?:the\s+|all\s+)?"
+    r"\b(?=\w\w?\s*[-t])(?P<first>\d{1,2}|[A-Z])\s*(?:-|to|through)\s*(?P<last>\d{1,2}|[A-Z])\s*(?:[:=,(]|are|from|were|is)?\s*(?:the\s+|all\s+)?"
     r"(?P<side>right|left)\b",
     re.IGNORECASE,
 )

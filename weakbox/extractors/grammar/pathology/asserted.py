@@ -144,7 +144,7 @@ _KEY_ENTRY = re.compile(
 )
 _MAY_HOLD_A_KEY = re.compile(r"(?:group|grade|GG|ISUP|[;:,|/\n])\s*5\b", re.IGNORECASE)
 _LETTER_KEY = re.compile(
-    r"(?:\b[A-Z]{1,2}\s*[=:-]?\s*(?i:right|left|base|mid(?:gland)?|apex|lateral|medial|anterior|posterior|transition|peripheral|target)"
+    r"(?=[A-Z])(?:\b[A-Z]{1,2}\s*[=:-]?\s*(?i:right|left|base|mid(?:gland)?|apex|lateral|medial|anterior|posterior|transition|peripheral|target)"
     r"(?:\s+zone)?\s*[,;.]\s*){3,}"
 )
 """What the letters of a biopsy map mean: "R right, L left; B base, M mid, A apex."."""

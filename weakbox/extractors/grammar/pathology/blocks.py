@@ -22,7 +22,7 @@ _FOUND = re.compile(
     r"carcinoma|benign|negative|tumou?r|cancer|malignan|\d\s?\+\s?\d|\bPIN\b|HGPIN|atypi|ASAP|insufficient|prostatitis", re.IGNORECASE
 )
 _SUMMARY = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|any\s+(?:cancer|carcinoma|tumou?r)\b"
+    r"(?<!\S)(?:^|(?<=\n)|(?<=[.;]\s))[ \t]*(?:[-*•>]\s*)?(?P<words>overall|any\s+(?:cancer|carcinoma|tumou?r)\b"
     r"|(?:final\s+)?diagnosis(?=\s*:)|composite|global"
     r"|case(?:[- ]level)?\s+(?:summary|gleason|grade"
     r"|total)|in summary|summary|in (?:total|all|sum)|altogether"

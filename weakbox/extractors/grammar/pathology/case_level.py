@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from weakbox.extractors.grammar.pathology.asserted import unasserted
 from weakbox.extractors.grammar.pathology.cores import ALL_POSITIVE, with_counted_all
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine, lower_case
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, blank, combine, holds, lower_case
 from weakbox.extractors.grammar.pathology.grades import GRADE_FIELDS, grade_facts, read_grades_at
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 from weakbox.extractors.grammar.pathology.places import location_facts
@@ -21,6 +21,7 @@ _PROCEDURES = (
             r"(?:\w+\s+)?(?:cysto-?)?prostatectom(?:y|ies)\b|\bRALP\b|\bRRP\b|\bRARP\b|\bprostato-?vesiculectomy\b",
             re.IGNORECASE,
         ),
+        ("prostatectom", "ralp", "rrp", "rarp", "vesiculectomy"),
     ),
     (
         "turp",
@@ -28,9 +29,11 @@ _PROCEDURES = (
             r"\bTURP?s?\b|\bTUR-P\b|\btrans-?urethral (?:resection|prostat\w+)|\bprostat\w* (?:chips|chippings|curettings)|\bHoLEP\b",
             re.IGNORECASE,
         ),
+        ("tur", "urethral", "chip", "curett", "holep"),
     ),
-    ("biopsy", re.compile(r"\bbiops(?:y|ies|ied)\b|\bneedle\b|\bTRUS\b|\bbx\b|\btru-?cut\b|\bprostat\w* cores?\b", re.IGNORECASE)),
+    ("biopsy", re.compile(r"\bbiops(?:y|ies|ied)\b|\bneedle\b|\bTRUS\b|\bbx\b|\btru-?cut\b|\bprostat\w* cores?\b", re.IGNORECASE), ("",)),
 )
+"""Name, pattern, and words without one of which the pattern cannot match."""
 _CORES = re.compile(r"\bcores?\b", re.IGNORECASE)
 _NOT_DONE = re.compile(
     r"\b(?:previous|prior|earlier|history of|s/p|status post|post|recommend\w*|consider\w*|planned|after|before|future|subsequent"
@@ -122,8 +125,8 @@ def read_procedure(text: str, passages: Sequence[Passage]) -> Fact | None:
 
 def _procedures(text: str, start: int, end: int) -> list[tuple[int, str, TextRange]]:
     found = []
-    for name, pattern in _PROCEDURES:
-        for match in pattern.finditer(text, start, end):
+    for name, pattern, words in _PROCEDURES:
+        for match in pattern.finditer(text, start, end) if holds(text, words, start, end) else ():
             if not _NOT_DONE.search(text[max(start, match.start() - 40) : match.start()]):
                 cut = match[0]
                 found.append((match.start(), name, (match.start() + len(cut) - len(cut.lstrip()), match.end())))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from weakbox.extractors.grammar.pathology.diagnoses import Mention
-from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
+from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange, holds
 
 _WORDS = {
     word: number
@@ -38,6 +38,8 @@ _WORD = (
     r"|fifteen|twenty|single)"
 )
 _N = rf"(?:\d{{1,2}}|{_WORD})"
+_FIRST = r"[\dzotfsen])(?=\d|z|o[nf]|t[we]|th[ri]|f[oi]|s[ie]|e[il]|n[ieo]"
+"""With what a number, none or "of" begins: asked first, in two lookaheads, it spares the search most of the text."""
 _CORE = r"(?:cores?|bx|biops(?:y|ies)(?!\s*:))"
 _ADJECTIVES = r"(?:(?!of\b|with\b|and\b|x\b|gauge\b|ga?\b|mm\b|cm\b|containing\b|involv|positive|are\b|is\b)[\w'/-]+,?\s+){0,4}?"
 _NOT_CORES = (
@@ -46,7 +48,7 @@ _NOT_CORES = (
 )
 
 _FRACTION = re.compile(
-    rf"(?<![\d.,+=/-])(?<!\w)(?:(?P<zero>none|no|neither)|(?P<number>{_N}))(?:\s*\(\d{{1,2}}\))?\s*(?P<join>/|\bout of\b|\bof\b|(?"
+    rf"(?={_FIRST})(?<![\w.,+=/-])(?:(?P<zero>none|no|neither)|(?P<number>{_N}))(?:\s*\(\d{{1,2}}\))?\s*(?P<join>/|\bout of\b|\bof\b|(?"
     rf"(zero)\bin\b|(?!)))\s*(?:the\s+|a\s+total\s+of\s+|all\s+|these\s+)*(?P<total>{_N})(?![\d/+]|\s*[+=]\s*\d|\.\d)"
     rf"(?:\s*\(\d{{1,2}}\))?"
     rf"(?:(?P<noun>\s+{_ADJECTIVES}(?:needle\s+)?{_CORE}\b)|(?P<other>\s*{_NOT_CORES}))?",
@@ -70,7 +72,8 @@ _POSITIVE_AFTER = re.compile(
 _OF_SIDE = r"(?:[,\s]*[(\[]?\b(?:left|right|lt|rt)\b(?:\s+side)?[)\]]?)?"
 """A form says of which side a count is: "Number of cores, right: 10"."""
 _LABELLED = re.compile(
-    rf"\b(?:(?P<ratio>(?:number\s+of\s+|no\.?\s+of\s+|#\s*)?(?:needle\s+|biopsy\s+)?cores?\s*(?:\(?(?:positive|involved|with (?:tumou?r"
+    r"\b(?=[cnbpt#])"
+    rf"(?:(?P<ratio>(?:number\s+of\s+|no\.?\s+of\s+|#\s*)?(?:needle\s+|biopsy\s+)?cores?\s*(?:\(?(?:positive|involved|with (?:tumou?r"
     rf"|cancer|carcinoma))\)?)?\s*(?:by\s+tumou?r\s*)?(?:/|\bout of\b|\bof\b)\s*(?:total|examined|submitted|number of cores"
     rf"|cores)[\w ]{{0,20}})"
     rf"|(?P<positive>(?:total\s+)?(?:number\s+of\s+|no\.?\s+of\s+|#\s*(?:of\s+)?)?(?:positive\s+(?:needle\s+|biopsy\s+)?cores?"
@@ -88,7 +91,7 @@ _LABELLED = re.compile(
 _COUNTED_BEFORE = re.compile(rf"(?<![\d.,/])\b{_N}[ \t]+(?:[a-z-]+[ \t]+){{0,2}}\Z", re.IGNORECASE)
 """ "Six cores: two contain ..." is no field."""
 _NUMBER_OF = re.compile(
-    rf"\b(?:number|no\.)\s+(?:of\s+)?(?:(?P<positive>(?:involved|positive)(?:\s+cores?)?|cores?\s+(?:involved|positive))"
+    rf"\b(?=n)(?:number|no\.)\s+(?:of\s+)?(?:(?P<positive>(?:involved|positive)(?:\s+cores?)?|cores?\s+(?:involved|positive))"
     rf"|cores?(?:\s+(?:examined|taken|received|submitted|sampled))?){_OF_SIDE}\s*[:=]?\s*(?P<value>{_N})\b(?![ \t]*(?:/|of\b|mm|cm|%))",
     re.IGNORECASE,
 )
@@ -105,19 +108,19 @@ _INVOLVES = re.compile(
     re.IGNORECASE,
 )
 _POSITIVE_COUNT = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:positive\s+(?:needle\s+)?cores?|(?:needle\s+|biopsy\s+)?cores?\s+"
+    rf"\b(?={_FIRST})(?<![\d.,+=/-])(?P<positive>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:positive\s+(?:needle\s+)?cores?|(?:needle\s+|biopsy\s+)?cores?\s+"
     rf"(?:(?:is|are|was|were)\s+)?(?:positive|involved|with\s+(?:adeno)?(?:carcinoma|tumou?r|cancer)|contain(?:s|ing)?\s+(?:adeno)?"
     rf"(?:carcinoma|tumou?r|cancer)|show(?:s|ing)?\s+(?:adeno)?(?:carcinoma|tumou?r|cancer)))\b",
     re.IGNORECASE,
 )
 _CORES_OUT_OF = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive"
+    rf"\b(?={_FIRST})(?:(?<![\d.,+=/-])(?P<positive>{_N})\s+(?:(?:positive|involved)\s+)?{_ADJECTIVES}cores?\s+(?:(?:positive"
     rf"|involved)\s+)?(?:out\s+of|of)\s+(?:the\s+|a\s+total\s+of\s+)?(?P<total>{_N})\b"
     rf"(?![ \t]*(?:mm|cm|%))"
-    rf"|\b(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which"
+    rf"|(?P<all>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n\d]{{0,60}}?,?\s*\(?(?P<some>{_N}|none)\s+(?:\(\d{{1,2}}\)\s+)?of\s+(?:which"
     rf"|these|them|the\s+latter)\b"
-    rf"|\bof\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
-    rf"|show|are|is|were|was|have|has|positive|involved)",
+    rf"|of\s+(?:the\s+)?(?P<whole>{_N})\s+{_ADJECTIVES}cores?\b[^.;\n]{{0,25}}?,\s*(?P<part>{_N}|none)\s+(?:cores?\s+)?(?:contain"
+    rf"|show|are|is|were|was|have|has|positive|involved))",
     re.IGNORECASE,
 )
 _BARE_POSITIVE = re.compile(
@@ -130,14 +133,15 @@ _NO_CANCER_IN = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    rf"(?<![\d.,+=/-])(?<!\bin )(?<!involving )\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?[\s-]+{_ADJECTIVES}(?:core(?:s\b|\b(?!\s*\d))"
+    r"(?=[\dzotfsencbx])"
+    rf"(?:(?<![\d.,+=/-])(?<!\bin )(?<!involving )\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?[\s-]+{_ADJECTIVES}(?:core(?:s\b|\b(?!\s*\d))"
     rf"(?!\s*(?:positive|involved|length"
     rf"|#))|(?:core|needle)\s+(?:needle\s+)?biops(?:y|ies)\b|bx\b|biops(?:y|ies)\b)|\b(?:cores?|bx|biops(?:y|ies))\s*x\s*"
     rf"(?P<times>\d{{1,2}})\b"
     rf"|\b(?:cores?|biops(?:y|ies)|bx)\s*\((?:n\s*=\s*|x\s*)?(?P<in_brackets>\d{{1,2}})\)|(?<![\w])x\s?(?P<x>\d{{1,2}})\b(?!\s*(?:mm"
     rf"|mo\b|months?|weeks?|wks?|days?|years?|yrs?"
     rf"|cm|x|\d|\.\d))|(?<![\d.,+=/x-])"
-    rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE})",
+    rf"(?<!x )(?P<x_before>\d{{1,2}})\s?x\s+(?={_CORE}))",
     re.IGNORECASE,
 )
 _UNIT_BEFORE_CORE = re.compile(r"\b(?:mm|cm)\b", re.IGNORECASE)
@@ -251,8 +255,13 @@ def number_of(word: str) -> int:
     return int(word) if word.isdigit() else _WORDS.get(word.lower(), 0)
 
 
+_FIELD_WORDS = ("core", "positive", "involved")
+
+
 def _labelled(text: str, start: int, end: int) -> Facts:
     facts: Facts = {}
+    if not holds(text, _FIELD_WORDS, start, end):
+        return facts
     for match in _LABELLED.finditer(text, start, end):
         value, span = number_of(match["value"]), match.span()
         if match["whole"]:
@@ -284,7 +293,7 @@ def _fraction(text: str, start: int, end: int, grades: Sequence[TextRange], *, i
 
 def _out_of(text: str, start: int, end: int, *, is_cancer: bool) -> Facts:
     """ "1 core out of 2", "of 16 cores taken, 5 contain carcinoma"."""
-    match = _CORES_OUT_OF.search(text, start, end)
+    match = _CORES_OUT_OF.search(text, start, end) if holds(text, ("core",), start, end) else None
     if match is None:
         return {}
     positive = number_of(match["positive"] or match["part"] or match["some"])
@@ -386,7 +395,7 @@ _TUMOUR_IN = re.compile(
 )
 """After the cores were counted: "Ten cores, tumour in four"."""
 _SOME_OF = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:{_ADJECTIVES}{_CORE}|received|taken|sampled|submitted|examined|obtained)\b"
+    rf"\b(?={_FIRST})(?<![\d.,+=/-])(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+(?:{_ADJECTIVES}{_CORE}|received|taken|sampled|submitted|examined|obtained)\b"
     rf"[^.;\n\d]{{0,40}}?[,;:(.]\s*(?:of\s+(?:which"
     rf"|these)\s+)?"
     rf"(?P<positive>{_N}|0|no|both|all|none|neither)\s+(?:of\s+(?:which|them|these)\s+)?(?:cores?\s+)?(?:(?:is|are|was|were)\s+)?"
@@ -400,7 +409,7 @@ _FREE = (
     rf"\s+(?:\w+\s+){{0,4}}?{_HELD})"
 )
 _NONE_HOLDS = re.compile(
-    rf"(?<![\d.,+=/-])\b(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}{_CORE}\b(?:[^.;:\n\d]{{0,30}}?[,:]\s*(?=all\b|both\b"
+    rf"\b(?={_FIRST})(?<![\d.,+=/-])(?P<total>{_N})(?:\s*\(\d{{1,2}}\))?\s+{_ADJECTIVES}{_CORE}\b(?:[^.;:\n\d]{{0,30}}?[,:]\s*(?=all\b|both\b"
     rf"|each\b)|[^.;:,\n\d]{{0,30}}?\s)\s*(?:(?:are|is|were|was|which"
     rf"|that)\s+)*(?:(?:all|both|each)\s+(?:of\s+(?:them|which)\s+)?(?:(?:are|is|were|was)\s+)?(?:benign|negative|clear|free|uninvolved)\b"
     rf"|(?<=are )(?:all\s+)?(?:benign|negative|clear|free|uninvolved)\b|(?:(?:all|both)\s+)?{_FREE})",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from weakbox.extractors.grammar.pathology.facts import Fact, TextRange, lower_case
+from weakbox.extractors.grammar.pathology.facts import Fact, TextRange, holds, lower_case
 
 PRECEDENCE = ("adenocarcinoma", "other_malignancy", "asap", "hgpin", "inflammation", "benign", "insufficient", "benign_at_least")
 """``benign_at_least``: no PIN or atypia, which says a little where nothing else is said."""
@@ -47,16 +47,17 @@ _NON_MALIGNANT = re.compile(r"\bnon-?\s?(?:malignant|neoplastic)\b", re.IGNORECA
 _LOW_GRADE_PIN = re.compile(r"\blow[- ]?grade\s+(?:prostatic intra-?\s?epithelial neoplasia|PIN)\b|\bLGPIN\b", re.IGNORECASE)
 _INFLAMMATION = re.compile(r"\b(?:prostatitis|inflammation|inflammatory|granulomas?|granulomatous|abscess|malakoplakia)\b", re.IGNORECASE)
 _BENIGN = re.compile(
-    r"\bbenign\b|\bneg\b|\bhyperplasia\b|\bBPH\b|\bhyperplastic\b|\batroph(?:y|ic)\b"
-    r"|(?<!\banterior )(?<!\bant )(?<!\bant\. )\bfibromuscular (?:stroma|tissue)\b"
-    r"|\badenosis\b|\bNEM\b|(?<=[-:–] )(?:clear|nil)\b(?!\s*cell)|\bclear\b(?=\s*(?:[.,;)\n]|$))"
-    r"|\bunremarkable\b|\bnormal (?:prostat\w*|tissue|glands?|histolog\w*)"
-    r"|\bno (?:significant |specific |diagnostic |histolog\w+ )*(?:abnormalit\w+|patholog\w+)|\bNAD\b|\bno residual\b|\bnegative\b(?! "
-    r"(?:for|margin))|\bnodular hyperplasia\b|\bstromal tissue\b|\bstroma only\b|\bfree of\b"
-    r"|\bskeletal muscle\b|\b(?:seminal vesicle|vas deferens|urothelium|prostat\w+ (?:tissue|glands?|cores?)) (?:tissue )?(?:is |are )?"
-    r"(?:un(?:involved|remarkable)|within normal limits|free)\b",
+    r"\b(?=[abcfhnpsuv])(?:benign\b|neg\b|hyperplasia\b|BPH\b|hyperplastic\b|atroph(?:y|ic)\b"
+    r"|f(?<!\banterior f)(?<!\bant f)(?<!\bant\. f)ibromuscular (?:stroma|tissue)\b"
+    r"|adenosis\b|NEM\b|c(?<=[-:–] c)lear\b(?!\s*cell)|n(?<=[-:–] n)il\b(?!\s*cell)|clear\b(?=\s*(?:[.,;)\n]|$))"
+    r"|unremarkable\b|normal (?:prostat\w*|tissue|glands?|histolog\w*)"
+    r"|no (?:significant |specific |diagnostic |histolog\w+ )*(?:abnormalit\w+|patholog\w+)|NAD\b|no residual\b|negative\b(?! "
+    r"(?:for|margin))|nodular hyperplasia\b|stromal tissue\b|stroma only\b|free of\b"
+    r"|skeletal muscle\b|(?:seminal vesicle|vas deferens|urothelium|prostat\w+ (?:tissue|glands?|cores?)) (?:tissue )?(?:is |are )?"
+    r"(?:un(?:involved|remarkable)|within normal limits|free)\b)",
     re.IGNORECASE,
 )
+"""Every alternative begins a word: the letters ahead spare most of them."""
 _INSUFFICIENT = re.compile(
     r"\binsufficient\b(?! features| evidence| criteria| atypia)|\binadequate\b|\bnon-?diagnostic\b|\bnot diagnostic\b(?! of| for)|\bno "
     r"(?:prostat\w+ )?(?:tissue|specimen|glands?|glandular tissue|epithelium|cores?)\b(?:\s+(?:is |was )?(?:present|identified|seen"
@@ -86,6 +87,7 @@ _NO_CORE_BEFORE = re.compile(
     r"(?:contain|show|reveal|involve|demonstrate)\w*|with|have|has|are|is|positive\s+for)?\s*(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
+_MAY_COUNT_NONE = re.compile(r"no|nei|zero|0", re.IGNORECASE)
 _COUNTED_FREE = re.compile(r"(?<![\d/.])0\s*(?:/|of)\s*\d{1,2}\b[^,.;|\n]{0,25}[,|][^,.;|\n]{0,20}$", re.IGNORECASE)
 """ "0/6 cores, HGPIN": the count denies cancer, not what follows it."""
 _ENDS_NEGATION = re.compile(
@@ -136,12 +138,14 @@ _NODES = re.compile(
     re.IGNORECASE,
 )
 _TREATED = re.compile(
-    r"\bGleason[^.;\n]{0,40}\b(?:not|cannot be|can't be|isn't|un)\s*(?:be\s+)?(?:assign|grad|appli|given|score|report|provid|determin"
+    r"\b(?=[gsnu])"
+    r"(?:Gleason[^.;\n]{0,40}\b(?:not|cannot be|can't be|isn't|un)\s*(?:be\s+)?(?:assign|grad|appli|given|score|report|provid|determin"
     r"|evaluat|applicable|reliable)\w*"
-    r"|\b(?:grad(?:e|ing)|score|scoring)\s+(?:group\s+)?(?:is |was |are )?(?:not|cannot be|deferred|withheld)\b[^.;\n]{0,30}|\bnot\s+"
-    r"(?:graded|gradable|scored)\b|\bungraded\b|\bno\s+Gleason\s+(?:score|grade|grading)\b",
+    r"|(?:grad(?:e|ing)|score|scoring)\s+(?:group\s+)?(?:is |was |are )?(?:not|cannot be|deferred|withheld)\b[^.;\n]{0,30}|not\s+"
+    r"(?:graded|gradable|scored)\b|ungraded\b|no\s+Gleason\s+(?:score|grade|grading)\b)",
     re.IGNORECASE,
 )
+_OF_GRADES = ("gleason", "grad", "scor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +268,7 @@ def _clause_before(text: str, start: int, end: int) -> str:
 def _is_negated(before: str, after: str, *, only_close: bool = False) -> bool:
     if _NEGATION_AFTER.match(after):
         return True
-    if _NO_CORE_BEFORE.search(before):
+    if _MAY_COUNT_NONE.search(before) and _NO_CORE_BEFORE.search(before):
         return True
     match = _NEGATION_BEFORE.search(before)
     if match is None or _ENDS_NEGATION.search(match["between"]):
@@ -320,5 +324,5 @@ def is_missing(text: str, diagnosis: Fact) -> bool:
 
 def find_ungraded(text: str, start: int, end: int) -> TextRange | None:
     """Where the text says that no Gleason grade is given (treatment effect, too small a focus)."""
-    match = _TREATED.search(text, start, end)
+    match = _TREATED.search(text, start, end) if holds(text, _OF_GRADES, start, end) else None
     return match.span() if match else None

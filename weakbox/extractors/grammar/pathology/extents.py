@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from weakbox.extractors.grammar.pathology.facts import Fact, TextRange
+from weakbox.extractors.grammar.pathology.facts import Fact, TextRange, holds
 from weakbox.extractors.grammar.pathology.numbers import DIGITS, WORDED, read_number
 
 _NUMBER = DIGITS
 _ANY = rf"(?:{DIGITS}|\b{WORDED}\b)"
 _MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)"
 _PERCENT = re.compile(
+    r"(?=[<>\d]|\b[aefnlostu])"
     rf"(?P<bound><\s*/?=?\s*|>\s*|\bless than\s+|\bup to\s+|\bunder\s+)?(?<![\d.,/+])(?P<value>{_ANY})[ \t]*(?:%|percent\b"
     rf"|per ?cent\b)?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?[ \t]*(?:%|percent\b|per ?cent\b)",
     re.IGNORECASE,
@@ -25,7 +26,7 @@ _PERCENT_FIELD = re.compile(
     re.IGNORECASE,
 )
 """A form that gives the unit with the field's name: "Maximum % core involvement: 85"."""
-_MAY_BE_FIELD = re.compile(r"(?<!\d)(?<!\d )%|percent|per cent", re.IGNORECASE)
+_MAY_BE_FIELD = re.compile(r"%(?<!\d%)(?<!\d %)|percent|per cent", re.IGNORECASE)
 _LENGTH_FIELD = re.compile(
     rf"(?=[^:=\n]{{0,60}}(?:tumou?r|cancer|carcinoma|linear|max\w*|longest|greatest"
     rf"|involve\w+)\b)(?<![\w.])(?![^:=\n]*(?:\bcores?\s+length|margin|specimen|gland|node))"
@@ -56,12 +57,12 @@ _PATTERN_AFTER = re.compile(
 _CLAUSE_ENDS = re.compile(r"[;\n,()]|\.\s")
 
 _LENGTH = re.compile(
-    rf"(?<![\d.,/+])(?P<value>{_ANY})(?:\s*{_MM})?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?(?P<more>(?:\s*(?:x|by)\s*{_NUMBER}"
+    rf"(?=\d|\b[aefnost])(?<![\d.,/+])(?P<value>{_ANY})(?:\s*{_MM})?(?:\s*(?:-|–|\bto\b)\s*(?P<upper>{_ANY}))?(?P<more>(?:\s*(?:x|by)\s*{_NUMBER}"
     rf"(?:\s*{_MM})?){{0,2}})[\s-]*(?P<unit>{_MM})\b",
     re.IGNORECASE,
 )
 _OF_CORE = re.compile(
-    rf"(?<![\d.,/+])(?P<value>{_NUMBER})\s*(?P<unit>{_MM})?\s*(?:/|\bof\b|\bout of\b|\bin\b|\bover\b)\s*(?:an?\s+|the\s+|total\s+"
+    rf"(?=\d)(?<![\d.,/+])(?P<value>{_NUMBER})\s*(?P<unit>{_MM})?\s*(?:/|\bof\b|\bout of\b|\bin\b|\bover\b)\s*(?:an?\s+|the\s+|total\s+"
     rf"(?:of\s+)?|one\s+)*(?P<whole>{_NUMBER})\s*-?(?P<whole_unit>{_MM})\b",
     re.IGNORECASE,
 )
@@ -96,9 +97,15 @@ _MARGIN = re.compile(r"\bmargin|\bextraprostatic|\bEPE\b|\bnod(?:e|al)\b|\bmetas
 _DISCONTINUOUS = re.compile(r"\bdiscontinuous|\bnon-?contiguous|\bspanning\b", re.IGNORECASE)
 
 
+_OF_SHARES, _OF_LENGTHS = ("%", "cent"), ("mm", "cm", "met")
+"""Without one of these, in whatever case, no share and no length is given."""
+
+
 def read_percent(text: str, start: int, end: int) -> Fact | None:
     """The highest share of a core (or of the gland) that is tumour; shares of a Gleason pattern are left out."""
     best: Fact | None = None
+    if not holds(text, _OF_SHARES, start, end):
+        return None
     fields = _PERCENT_FIELD.finditer(text, start, end) if _MAY_BE_FIELD.search(text, start, end) else ()
     for match in (*_PERCENT.finditer(text, start, end), *fields):
         if _is_pattern_share(text, match, start, end):
@@ -126,6 +133,8 @@ def read_length(text: str, start: int, end: int, *, needs_tumour_word: bool) -> 
     ``needs_tumour_word``: for whole glands and chips, where most measurements are not of the tumour.
     """
     best: Fact | None = None
+    if not holds(text, _OF_LENGTHS, start, end):
+        return None
     found = list(_lengths(text, start, end, needs_tumour_word))
     of_tumour = [length for length in found if _TUMOUR_WORDS.search(_sentence(text, length[1], start, end))]
     found = of_tumour or found
@@ -150,7 +159,7 @@ def _sentence(text: str, span: TextRange, start: int, end: int) -> str:
     return text[first : min(stops, default=end)]
 
 
-_UNIT_IN_NAME = re.compile(r"\b(?:mm|cm)\b[)\]]?[^:=\n\d]{0,25}[:=]", re.IGNORECASE)
+_UNIT_IN_NAME = re.compile(r"\b(?=[cm])(?:mm|cm)\b[)\]]?[^:=\n\d]{0,25}[:=]", re.IGNORECASE)
 
 
 def _length_fields(text: str, start: int, end: int) -> Iterator[re.Match[str]]:

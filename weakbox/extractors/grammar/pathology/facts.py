@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from weakbox.records.stated import FieldValue
 
@@ -78,10 +79,20 @@ def _merged(ranges: Iterable[TextRange]) -> list[TextRange]:
     return merged
 
 
+@lru_cache(maxsize=4)
 def lower_case(text: str) -> str:
     """The text in lower case with every character in its place."""
     lower = text.lower()
     return lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def holds(text: str, words: Iterable[str], start: int, end: int) -> bool:
+    """Whether ``text[start:end]`` holds one of the lower-case ``words``, in whatever case: cheap beside a search for a pattern."""
+    lower = lower_case(text)
+    for word in words:  # noqa: SIM110 - a generator costs more than the search itself
+        if lower.find(word, start, end) >= 0:
+            return True
+    return False
 
 
 def combine(better: Facts, worse: Facts, *, conflict: str = "conflict") -> Facts:

@@ -11,6 +11,7 @@ from weakbox.extractors.grammar.pathology.columns import column_name, read_cell
 from weakbox.extractors.grammar.pathology.facts import Fact, Facts, TextRange
 
 _FIELD = re.compile(
+    r"(?<!\S)"
     r"(?:^|(?<=\n)|(?<=[ \t]{2})|(?<=[;,|]\s))[ \t]*(?:[-*•>][ \t]*)?(?P<name>[A-Za-z%#+][^:=;,|\n]{0,44}?)[ \t]*(?:[:=]|\.{3,}:?)[ \t]*"
     r"(?P<value>[^:=;|\n]*?)[ \t]*(?=[;|]|,[ \t]+[A-Za-z%#]|\.?(?:\n|\Z)|[ \t]{2,}[A-Za-z%#(])"
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from weakbox.extractors.grammar.pathology.facts import lower_case
 from weakbox.extractors.grammar.pathology.ordinals import JOIN, LABEL_SIGNS, NUMBER_WORDS, ROMANS, ordinals_of
 from weakbox.extractors.grammar.pathology.passages import Passage, Role
 
@@ -35,7 +36,7 @@ _DATE = re.compile(
     r"|\d{1,2}(?P<mark>[./-])\d{1,2}(?P=mark)(?:\d{4}|\d{2})\b",
     re.IGNORECASE,
 )
-_STARTS = re.compile(r"(?:^|(?<=[\n|]))[ \t]*(?=\S)", re.MULTILINE)
+_STARTS = re.compile(r"(?<![^\n|])[ \t]*(?=\S)")
 _SHORT_ID = r"(?:[A-Za-z]|\d{1,2}|[IVX]{1,5}|[ivx]{1,5})"
 _CONTAINER = r"specimen|part|core|sample|container|jar|pot|vial|bottle|site|cassette|slide|tube"
 _SITE_START = (
@@ -43,6 +44,7 @@ _SITE_START = (
     r"|systematic|random|additional|extra|lymph|pelvic|bladder|seminal|(?-i:[LR](?:[LM]?[BMA])?)"
 )
 _INLINE_STARTS = re.compile(
+    rf"(?=[ \t\n]+(?:[^a-z\s]|[a-z](?![a-z])|[ivx]{{2,5}}(?![a-z])|(?i:{_CONTAINER})))(?:"
     r"(?<=[.;,:)])[ \t]+(?=[(\[]?(?:[A-Z]|\d{1,2}|[IVX]{1,5})[A-Za-z0-9\-,& ]{0,12}?[.):\]])|(?<=\.)[ \t]+(?=(?:[A-Z]"
     r"|[IVX]{1,4})[ \t]+(?:(?i:left"
     r"|right|prostate|target|roi|(?:lymph|pelvic)|(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,2})[ \t]+(?:cores?|biops"
@@ -62,8 +64,9 @@ _INLINE_STARTS = re.compile(
     r"|(?<=[\w.,;:)%])[ \t]+(?=#\d{1,2}\b)"
     rf"|(?<=[.;,:])[ \t]+(?={_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t])"
     rf"|(?<=\S)[ \t]+(?=[(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t]+(?i:{_SITE_START})\b)"
-    rf"|(?<=\S)[ \t]{{2,}}(?=(?i:{_CONTAINER})[ \t]*#?[ \t]*{_SHORT_ID}\b)"
+    rf"|(?<=\S)[ \t]{{2,}}(?=(?i:{_CONTAINER})[ \t]*#?[ \t]*{_SHORT_ID}\b))"
 )
+"""Blanks before a label; what may follow them is asked first, as most blanks stand between words."""
 _COLUMN_STARTS = re.compile(
     rf"(?<=\S)[ \t]{{2,}}(?=[(\[]?{_SHORT_ID}(?:[.:)\]]|[ \t]?[-=–])[ \t]+(?i:{_SITE_START})\b[^\n.;:]{{0,40}}(?:\n|\Z|[ \t]{{2,}}))"
 )
@@ -78,6 +81,8 @@ _PROSE_STARTS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """In sentences: "Sections from container II, left apex, show ...", "The right nodes (II) are ..."."""
+_MAY_START_IN_PROSE = re.compile(rf"[mfn]\s+(?:the\s+)?(?:{_CONTAINER}|tube)s?[\s#]|[(\[][a-z]{{1,5}}[)\]][ \t]+[a-z]")
+"""Over lower-case text: "from", "of" or "in" a container, or a letter in brackets before a verb."""
 _BARE_BEFORE_SITE = re.compile(
     r"[ \t]+(?:left|right|lt|rt|L|R|prostate|target|roi|radical|bladder|pelvic|seminal|lymph|apex|base|midline|mri|(?:one|two|three"
     r"|four|five|six|seven|eight|nine|ten|\d{1,2})\s+(?:cores?|biops\w+|fragments?|pieces?|cylinders?))\b",
@@ -94,8 +99,8 @@ _PLACE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _DIAGNOSTIC = re.compile(
-    r"carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypi|cancer|insufficient|\d\s?\+\s?\d|grade group|negative"
-    r"|inflammation|hyperplasia|\bASAP\b|HGPIN|no tissue|not received|lost",
+    r"(?=[abcghilmnpt\d])(?:carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypi|cancer|insufficient|\d\s?\+\s?\d"
+    r"|grade group|negative|inflammation|hyperplasia|\bASAP\b|HGPIN|no tissue|not received|lost)",
     re.IGNORECASE,
 )
 
@@ -127,7 +132,7 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
     for match in _INLINE_STARTS.finditer(text, passage.start, passage.end):
         starts.setdefault(match.end(), True)
     starts |= {match.end(): False for match in _COLUMN_STARTS.finditer(text, passage.start, passage.end)}
-    leads = {match.end(): match.span() for match in _PROSE_STARTS.finditer(text, passage.start, passage.end)}
+    leads = _prose_starts(text, passage)
     for start in leads:
         starts.setdefault(start, True)
     for start in sorted(starts):
@@ -136,6 +141,13 @@ def labels_of(text: str, passage: Passage) -> list[Label]:
     bare = _bare_list(text, passage) if passage.role is Role.SPECIMEN_LIST and not labels else _bare_lines(text, passage)
     taken = {(label.start, label.scheme) for label in labels}
     return sorted([*labels, *(label for label in bare if (label.start, label.scheme) not in taken)], key=lambda label: label.start)
+
+
+def _prose_starts(text: str, passage: Passage) -> dict[int, tuple[int, int]]:
+    """Where labels in sentences stand, with the words that lead to them."""
+    if not _MAY_START_IN_PROSE.search(lower_case(text), passage.start, passage.end):
+        return {}
+    return {match.end(): match.span() for match in _PROSE_STARTS.finditer(text, passage.start, passage.end)}
 
 
 _BARE_LINE = re.compile(

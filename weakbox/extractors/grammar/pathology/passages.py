@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,8 @@ _HEADING_WORD = (
     rf"(?:{_HEADING_KIND}(?:[ \t]+(?:descriptions?|examination|findings?|reports?|features|appearances?))?|findings|results?|reports?)"
 )
 _OWN_HEADINGS = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>key\s+to\s+(?:the\s+)?(?:specimens?|pots?|containers?|jars?|samples?)"
+    r"(?<!\S)(?=[ \t]*[acdefghikmnoprst])"
+    r"(?:(?:^|(?<=\n)|(?<=[.:]\s))[ \t]*(?:(?P<specimen_list>key\s+to\s+(?:the\s+)?(?:specimens?|pots?|containers?|jars?|samples?)"
     r"|(?:specimen|pot|container)\s+key|nature\s+of\s+(?:the\s+)?materials?|origin\s+of\s+(?:the\s+)?(?:specimens?"
     r"|materials?|tissue)|anatomic(?:al)?\s+sites?|type\s+of\s+(?:specimens?|materials?))[ \t]*:|(?P<gross>received)[ \t]*:)"
     r"|(?:^|(?<=\n))[ \t]*(?:(?P<microscopy_line>microscop\w+[ \t]+(?:appearances?|features|findings|examination))[ \t]*(?::|(?=\n))"
@@ -106,12 +108,14 @@ _OWN_HEADINGS = re.compile(
     rf"|(?:{_HEADING_WORD}[ \t]*(?:,|&|/|\+|\b(?:and|with|cum)\b)[ \t]*)+(?:(?:final|{_HEADING_KIND})[ \t]+)?"
     r"(?:diagnos[ie]s|impression|conclusion|interpretation|opinion)"
     r"|(?:(?:final|histolog\w*|patholog\w*)[ \t]+)?diagnos[ie]s[ \t]*(?:,|&|/|\+|\b(?:and|with|cum)\b)[ \t]*[a-z]+(?:[ \t][a-z]+)?)"
-    r"[ \t]*(?::|(?=\n))))",
+    r"[ \t]*(?::|(?=\n)))))",
     re.IGNORECASE,
 )
 _MICROSCOPIC_DIAGNOSIS = re.compile(r"diagnos", re.IGNORECASE)
 _DIAGNOSTIC = re.compile(
-    r"carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypical|cancer|insufficient|\d\s?\+\s?\d|grade group", re.IGNORECASE
+    r"(?=[abcgimpt\d])(?:carcinoma|benign|gleason|malignan|tumou?r|prostatitis|\bPIN\b|atypical|cancer|insufficient|\d\s?\+\s?\d"
+    r"|grade group)",
+    re.IGNORECASE,
 )
 
 
@@ -119,7 +123,7 @@ def find_passages(text: Normalised, sections: Sequence[TextSection]) -> list[Pas
     """The passages in the order of the text; clinical information, priors, legends and signatures are left out."""
     passages: list[Passage] = []
     originals: list[Passage] = []
-    for section in _with_own_headings(text.text, with_read_rest(text.text, sections)):
+    for section in _with_own_specimens(text.text, _with_own_headings(text.text, with_read_rest(text.text, sections))):
         role = _role(text.text, section)
         if role is None and section.heading and _ORIGINAL.search(text.text, *_heading_line(text.text, section.heading)):
             originals.append(
@@ -437,6 +441,43 @@ def _with_own_headings(text: str, sections: Sequence[TextSection]) -> list[TextS
             )
         cut.append(rest)
     return cut
+
+
+_TELLING = (SectionKind.DIAGNOSIS, SectionKind.IMPRESSION, SectionKind.SYNOPTIC, SectionKind.MICROSCOPY, SectionKind.ADDENDUM)
+
+
+def _with_own_specimens(text: str, sections: list[TextSection]) -> list[TextSection]:
+    """ "Outside diagnosis: Gleason 4+5=9." ends with its statement where this report's specimens follow and nothing else heads them."""
+    if any(section.kind in _TELLING for section in sections):
+        return sections
+    cut: list[TextSection] = []
+    for section in sections:
+        rest = _own_specimens(text, section) if section.kind is SectionKind.COMPARISON and section.heading else None
+        if rest is None:
+            cut.append(section)
+        else:
+            cut += (replace(section, end=rest), TextSection(kind=SectionKind.FINDINGS, start=rest, end=section.end))
+    return cut
+
+
+def _own_specimens(text: str, section: TextSection) -> int | None:
+    """Where the statement beside the heading is over, if lines that name a specimen or a site follow; a list goes on."""
+    lines = list(_LINE.finditer(text, section.start, section.end))
+    if not lines or "\n" in text[section.start : lines[0].start()]:
+        return None
+    first = lines[0].end() - len(lines[0][0].lstrip())
+    if _SPECIMEN_LINE.match(text, first, section.end) or site_heading_at(text, first, section.end):
+        return None
+    begins = next((line.start() for line in lines[1:] if _begins_specimens(text, line, section.end)), None)
+    if begins is None:
+        return None
+    over = (line.start() for before, line in itertools.pairwise(lines) if _is_over(text, before, line))
+    return min(begins, next(over, begins))
+
+
+def _is_over(text: str, before: re.Match[str], line: re.Match[str]) -> bool:
+    is_apart = text.count("\n", before.end(), line.start()) > 1
+    return is_apart or before[0].rstrip().endswith(".") or _GLAND_LINE.match(line[0]) is not None
 
 
 def _role(text: str, section: TextSection) -> Role | None:

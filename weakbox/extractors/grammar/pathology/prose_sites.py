@@ -41,6 +41,7 @@ _ITEM = re.compile(
     rf"(?P<site>{_SITE_WORDS})[ \t]*[:-]?[ \t]*(?P<words>\([^()\n]*\d[^()\n]*\)|<?\d{{1,3}}[ \t]?(?:%|percent)(?:[ \t]*\([^()\n]*\))?"
     rf"|\d{{1,2}}/\d{{1,2}}(?:[ \t]+cores?)?(?:[ \t]*\([^()\n]*\))?)"
 )
+_MAY_HOLD_DETAILS = re.compile(r"\([^()\n]*\d|\d[ \t]?(?:%|percent)|\d/\d")
 _BETWEEN = re.compile(r"[ \t]*(?:,|;|&|\band\b|\bplus\b|[ \t])*[ \t]*\n?[ \t]*")
 _BEFORE_ITEMS = re.compile(
     r"(?:\b(?:in|involv\w+|from|at|sites?|cores?|locations?|distribution)\b[ \t]*(?:the[ \t]+|following[ \t]+)*|:)[ \t]*:?[ \t]*\n?[ \t]*$",
@@ -81,6 +82,8 @@ def sides_in_clauses(text: str, start: int, end: int) -> list[ProseSite]:
 def sites_with_details(text: str, start: int, end: int) -> list[ProseSite]:
     """Sites that are listed below or after one diagnosis, each with its counts in brackets; none for fewer than two."""
     found: list[ProseSite] = []
+    if not _MAY_HOLD_DETAILS.search(text, start, end):
+        return found
     run: list[tuple[TextRange, TextRange]] = []
     for item in (*_ITEM.finditer(text, start, end), None):
         if item is not None and run and _BETWEEN.fullmatch(text, run[-1][1][1], item.start()) and _names_one(text, item):

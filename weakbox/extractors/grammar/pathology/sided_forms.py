@@ -17,7 +17,7 @@ from weakbox.records.record import record
 
 _GATE = re.compile(r"\b(?:right|left|rt|lt)\b", re.IGNORECASE)
 _FIELD = re.compile(
-    r"(?:^|(?<=\n)|(?<=\s{2}))[ \t]*(?:[-*•>][ \t]*)?(?P<name>[A-Za-z%#][^:=\n|]{2,60}?)[ \t]*[:=][ \t]*"
+    r"(?<!\S)(?:^|(?<=\n)|(?<=\s{2}))[ \t]*(?:[-*•>][ \t]*)?(?P<name>[A-Za-z%#][^:=\n|]{2,60}?)[ \t]*[:=][ \t]*"
     r"(?P<value>[^\n]*?)(?=[ \t]{2,}[A-Za-z%#][^:\n]{2,50}:|\n|$)"
 )
 _SIDE = re.compile(r"[,\s(\[-]*\b(?P<side>right|left|rt|lt)\b\.?(?:[\s-]+(?:sided?|lobe|biops(?:y|ies)|cores?))?[)\]\s,-]*", re.IGNORECASE)

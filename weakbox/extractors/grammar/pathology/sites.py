@@ -84,6 +84,7 @@ def site_heading_at(text: str, position: int, end: int) -> SiteHeading | None:
 
 
 _LONGEST_SITE = 300
+_CLOSING = re.compile(r"[ \t]*[)\]]")
 
 
 def _vocabulary_end(text: str, start: int, end: int) -> int:
@@ -96,7 +97,7 @@ def _vocabulary_end(text: str, start: int, end: int) -> int:
         if word is None:
             break
         position = reached = word.end()
-    closing = re.compile(r"[ \t]*[)\]]").match(text, reached, end)
+    closing = _CLOSING.match(text, reached, end)
     return closing.end() if closing and "(" in text[start:reached] else reached
 
 
@@ -125,9 +126,9 @@ _BEFORE_LABEL = re.compile(
 )
 _BEFORE_ROW = re.compile(r" (?=(?:[A-Z]|[a-z](?=[.):])|\d{1,2}|[IVX]{2,5})(?:[.):]{1,2}(?:[ \t]|-)|[ ]?[/|=–-][ \t]))")
 """Where a row or a labelled item begins; whether a line began there is seen in the raw text."""
-_CORE_LINE = re.compile(r"(?:^|(?<=\n))[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
+_CORE_LINE = re.compile(r"(?<![^\n])[ \t]*(?:[-*•][ \t]*)?(?:core|bx|biopsy)[ #]*\d{1,2}\s*[:.)=-]", re.IGNORECASE)
 _BLANK = re.compile(r" (?=\S)")
-_AFTER_BRACKET = re.compile(r"(?<=\]) (?=[A-Z])")
+_AFTER_BRACKET = re.compile(r" (?<=\] )(?=[A-Z])")
 _LINE_MAY_BEGIN = re.compile(r" (?=[^\s:][^:\n]{1,70}:)")
 
 
@@ -141,7 +142,7 @@ _BLANK_LINE = re.compile(r"\n[ \t]+(?=\n)")
 
 def with_site_lines(text: Normalised) -> str:
     """The text with a line end where the raw text has one before a site heading; un-wrapping takes long lists for prose."""
-    characters = _KEY_JOINT.sub(" ", text.text)
+    characters = _KEY_JOINT.sub(" ", text.text) if "_" in text.text else text.text
     for match in _LINE_MAY_BEGIN.finditer(text.text):
         at = match.start()
         if not text.text[at - 1 : at].strip() or "\n" not in text.to_raw(at - 1, at + 2).cut(text.raw).replace("\r", "\n"):

@@ -38,7 +38,9 @@ _NOT_OF_OTHER_PARTS = ("hgpin", "asap", "insufficient", "inflammation")
 _HEAD_CHARACTERS = 220
 _LISTED_CORE = re.compile(r"(?<=\n)[ \t]*(?:[-*•][ \t]*)?core[ \t#]*\d{1,2}[a-z]?\b", re.IGNORECASE)
 _SIDE = re.compile(r"\b(?:left|right|bilateral)\b", re.IGNORECASE)
-_SECOND_DIAGNOSTIC = re.compile(r"\b(?:involv|gleason|grade group|\d\s*\+\s*\d|\d+\s*%|cores? (?:positive|involved))", re.IGNORECASE)
+_SECOND_DIAGNOSTIC = re.compile(
+    r"\b(?=[cgi\d])(?:involv|gleason|grade group|\d\s*\+\s*\d|\d+\s*%|cores? (?:positive|involved))", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

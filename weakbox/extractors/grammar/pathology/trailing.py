@@ -22,9 +22,10 @@ _IN_BRACKETS = re.compile(
     r"[ \t]*#?[ \t]*(?P<id>[A-Za-z]|\d{1,2}|[IVX]{1,5})(?P<site>[ \t]*[,:;-][^\n\])]{1,60})?[\])][ \t.;]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+_OPENS = re.compile(rf"[\[(][ \t]*{_NOUN}", re.IGNORECASE)
 _ID = r"(?:[A-Z]|\d{1,2}|[IVX]{1,5})"
 _WITH_DETAILS = re.compile(
-    rf"\b(?i:in|involving|involves|at|from)[ \t]+(?i:{_NOUN})[ \t]*(?P<list>{_ID}[ \t]*\([^()\n]*\)(?:[ \t]*(?:,|;|&"
+    rf"\b(?=[aifAIF])(?i:in|involving|involves|at|from)[ \t]+(?i:{_NOUN})[ \t]*(?P<list>{_ID}[ \t]*\([^()\n]*\)(?:[ \t]*(?:,|;|&"
     rf"|(?i:and))[ \t]*(?:(?i:and)[ \t]+)?"
     rf"{_ID}[ \t]*\([^()\n]*\))*)"
 )
@@ -44,7 +45,7 @@ class Trailing:
 
 def in_brackets(text: str, start: int, end: int) -> list[Trailing]:
     """Lines that end with "[specimen A, left base]"; none where fewer than two specimens are named so."""
-    if not _GATE.search(text, start, end):
+    if not _OPENS.search(text, start, end):
         return []
     found = []
     for match in _IN_BRACKETS.finditer(text, start, end):
