@@ -312,11 +312,25 @@ class PublicStage:
         identity = public_identity(case)
         place = f"public/{case.dataset}"
         artifacts, ledger = export_case(case, identity, self.folder / place, self.config)
+        if artifacts:
+            drawn, remarks = _drawn_mask(case, identity, self.folder / place)
+            artifacts, ledger = (*artifacts, *drawn), (*ledger, *remarks)
         placed = tuple(replace(artifact, path=f"{place}/{artifact.path}") for artifact in artifacts)
         row = volume_row(case, identity, placed)
         is_whole = row is not None and not any(entry.outcome is Outcome.DROPPED for entry in ledger)
         rows = () if row is None else (row,)
         return ConvertedCase(case_id=case.case_id, patient_id=case.patient_id, rows=rows, artifacts=placed, is_complete=is_whole), ledger
+
+
+def _drawn_mask(case: CuratedCase, identity: ResearchIdentity, folder: Path) -> tuple[tuple[Artifact, ...], tuple[LedgerEntry, ...]]:
+    from weakbox.exporters.drawn_masks import write_drawn_mask
+    from weakbox.exporters.preparing import ledger_entry
+
+    try:
+        artifact = write_drawn_mask(case, identity, folder)
+    except InputError as error:
+        return (), (ledger_entry(case, Outcome.DROPPED, "export_failed", f"drawn mask: {error}", kind="file"),)
+    return (() if artifact is None else (artifact,)), ()
 
 
 def is_volume(case: CuratedCase) -> bool:

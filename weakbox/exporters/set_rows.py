@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from weakbox.exporters.drawn_masks import ROLE
 from weakbox.exporters.exporter import FILE_STEMS, ON_REFERENCE
 from weakbox.exporters.preparing import reference_key
 from weakbox.records.artifact import Artifact
@@ -15,8 +16,8 @@ from weakbox.runtime.privacy import Pseudonymiser, ResearchIdentity
 
 OLDEST_STATED_AGE = 90.0
 """HIPAA safe harbour: ages over 89 are one category."""
-MASK_ROLES = ("expert_mask", "label_ellipsoids_instance")
-"""Best first: what experts drew, else the ellipsoids in the boxes."""
+MASK_ROLES = (ROLE, "label_ellipsoids_instance")
+"""Best first: what was drawn, else the ellipsoids in the boxes."""
 
 
 def volume_row(case: CuratedCase, identity: ResearchIdentity, artifacts: Iterable[Artifact]) -> ImageRow | None:
