@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from weakbox.records.grid import Grid
-from weakbox.records.imaging import ImagingStudy, Instance, Purpose, Series, SeriesChoice, SeriesRole
+from weakbox.records.imaging import PURPOSES_OF, ImagingStudy, Instance, Series, SeriesChoice, SeriesRole
 from weakbox.records.label import Box, CuratedCase, Evidence, LesionStatus, Tier, Vote, WeakLabel
 from weakbox.records.stated import Span
 from weakbox.runtime.privacy import ResearchIdentity
@@ -170,7 +170,8 @@ def write_study(folder: Path) -> ImagingStudy:
         patient_age_years=93.5,
         series=series,
         choices=tuple(
-            SeriesChoice(purpose=purpose, series_key=item.key, reason="phantom") for purpose, item in zip(Purpose, series, strict=True)
+            SeriesChoice(purpose=purpose, series_key=item.key, reason="phantom")
+            for purpose, item in zip(PURPOSES_OF["prostate"], series, strict=True)
         ),
     )
 

@@ -22,8 +22,9 @@ from weakbox.records.case import LedgerEntry, MatchedCase, Outcome, PatientRecor
 from weakbox.records.errors import InputError
 from weakbox.records.extraction import ExtractionFailure, ExtractionStatus, Finding, ReportExtraction, Specimen
 from weakbox.records.grid import Grid
+from weakbox.records.image_set import ConvertedCase
 from weakbox.records.imaging import ImagingStudy
-from weakbox.records.label import CuratedCase, Exclusion, ReviewDecision
+from weakbox.records.label import CuratedCase, Exclusion, PixelBox, ReviewDecision
 from weakbox.records.report import Report, ReportType
 from weakbox.records.stated import FieldValue, Span, Stated
 from weakbox.runtime.codec import as_plain, content_digest, decode, encode, read_records, write_records
@@ -31,6 +32,7 @@ from weakbox.runtime.codec import as_plain, content_digest, decode, encode, read
 RECORDS = (
     Report, ImagingStudy, BiopsyTarget, BiopsyCore, Segmentation, PatientRecord, ReportExtraction, ExtractionFailure,
     MatchedCase, CuratedCase, Exclusion, ReviewDecision, LedgerEntry, ExportedCase, Provenance,
+    ConvertedCase,
 )  # fmt: skip
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 FIELD_VALUES = st.one_of(
@@ -42,6 +44,13 @@ FIELD_VALUES = st.one_of(
     st.lists(FLOATS, min_size=1).map(tuple),
 )
 SPANS = st.integers(0, 1000).flatmap(lambda start: st.builds(Span, start=st.just(start), end=st.integers(start + 1, start + 50)))
+EDGES = st.integers(0, 4000).flatmap(lambda low: st.tuples(st.just(float(low)), st.floats(low + 0.5, low + 500.0)))
+PIXEL_BOXES = st.builds(
+    lambda across, down, key: PixelBox(x0=across[0], x1=across[1], y0=down[0], y1=down[1], series_key=key),
+    EDGES,
+    EDGES,
+    st.text(max_size=12),
+)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12),
     int: st.integers(),
@@ -50,6 +59,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
     FieldValue: FIELD_VALUES,
     Span: SPANS,
+    PixelBox: PIXEL_BOXES,
     datetime.date: st.dates(),
     datetime.datetime: st.datetimes(timezones=st.just(datetime.UTC)),
     Grid: st.lists(FLOATS, min_size=16, max_size=16).map(lambda v: Grid(affine=tuple(v), shape=(3, 4, 5), frame_of_reference_uid="1.2")),

@@ -29,7 +29,7 @@ from weakbox.records.artifact import Artifact, ExportedCase
 from weakbox.records.case import LedgerEntry, Outcome
 from weakbox.records.errors import ConfigurationError, InputError
 from weakbox.records.grid import Grid
-from weakbox.records.imaging import Purpose, SeriesChoice, SeriesRole
+from weakbox.records.imaging import PURPOSES_OF, Purpose, SeriesChoice, SeriesRole
 from weakbox.records.label import CuratedCase, LesionStatus
 from weakbox.runtime.privacy import Pseudonymiser, ResearchIdentity
 from weakbox.runtime.stage import check_flow
@@ -630,7 +630,7 @@ def test_volumes_from_a_table_need_no_dicom(case: CuratedCase, tmp_path: Path) -
     keys = {series.role: series.key for series in study.series}
     choices = tuple(
         SeriesChoice(purpose=purpose, series_key=keys[role], reason="table")
-        for purpose, role in zip(Purpose, (SeriesRole.T2W, SeriesRole.ADC, SeriesRole.DWI), strict=True)
+        for purpose, role in zip(PURPOSES_OF["prostate"], (SeriesRole.T2W, SeriesRole.ADC, SeriesRole.DWI), strict=True)
     )
     grid = study.find_series(keys[SeriesRole.T2W]).grid
     label = dataclasses.replace(case.labels[0], box=box_at(grid, (11.3, 9.1, 4.2), (7.5, 8.1, 9.3), keys[SeriesRole.T2W]))
